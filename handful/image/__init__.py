@@ -1,0 +1,1 @@
+"""What only images need: the same files and function names as `handful.text`."""

@@ -1,0 +1,1 @@
+"""What only text needs: the same files and function names as `handful.image`."""

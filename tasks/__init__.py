@@ -1,0 +1,51 @@
+"""How a stage is started: its arguments, its parameters, its errors. One module per stage lies beside this file."""
+
+import argparse
+import ctypes
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from handful import parameters
+from handful.errors import HandfulError
+
+PR_SET_PDEATHSIG = 1
+
+
+def start(main: Callable[..., None]) -> None:
+    """Run `main(parameters, *folders)` with the arguments of the command line: the parameter file, then one path per folder.
+
+    Mistakes end the process with status 1 and one paragraph; `--debug` shows the traceback instead.
+    """
+    folders = list(inspect.signature(main).parameters)[1:]
+    parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
+    parser.add_argument("parameters", type=Path, help="the parameter file, params.yaml")
+    for folder in folders:
+        parser.add_argument(folder, type=Path)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    arguments = parser.parse_args()
+    _end_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("handful").setLevel(logging.INFO)
+    try:
+        main(parameters.read(arguments.parameters), *(getattr(arguments, folder) for folder in folders))
+    except Exception as error:
+        if arguments.debug:
+            raise
+        sys.exit(f"{parser.prog}: {_explain(error)}")
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, HandfulError):
+        return str(error)
+    return f"stopped by an unexpected {type(error).__name__}: {error}. Run the command again with --debug to see where it came from."
+
+
+def _end_with_parent() -> None:
+    """A stage whose launcher was killed must not go on holding the lock and the GPU."""
+    if sys.platform == "linux" and os.getppid() != 1:
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
