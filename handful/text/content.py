@@ -90,7 +90,9 @@ def _cosines(rows: Any, columns: Any, left: NDArray[np.int64], right: NDArray[np
         np.asarray(rows[some].multiply(columns[others]).sum(axis=1), dtype=np.float64).ravel()
         for some, others in zip(np.array_split(left, chunks), np.array_split(right, chunks), strict=True)
     ]
-    cosines: NDArray[np.float64] = np.concatenate(overlaps) / np.sqrt(sizes[left] * other_sizes[right].astype(np.float64))
+    cosines: NDArray[np.float64] = np.concatenate(overlaps) / np.sqrt(
+        sizes[left] * other_sizes[right].astype(np.float64)
+    )
     return cosines
 
 
