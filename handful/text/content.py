@@ -119,19 +119,18 @@ def _grams(texts: list[str]) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     vectorizer = HashingVectorizer(
-        analyzer="char",
-        ngram_range=(GRAM_BYTES, GRAM_BYTES),
-        n_features=GRAM_FEATURES,
-        lowercase=False,
-        binary=True,
-        norm=None,
-        alternate_sign=False,
-        dtype=np.float32,
+        analyzer=_byte_grams, n_features=GRAM_FEATURES, binary=True, norm=None, alternate_sign=False, dtype=np.float32
     )
-    # Bytes instead of characters: five letters of a Latin script are about two Chinese characters, which say as much.
-    matrix = vectorizer.transform([f"  {text}  ".encode("utf-8", "surrogatepass").decode("latin-1") for text in texts])
-    matrix.sum_duplicates()
-    return matrix
+    return vectorizer.transform(texts)
+
+
+def _byte_grams(text: str) -> list[bytes]:
+    """Cut a text into n-grams of bytes: five Latin letters are about two Chinese characters, which say as much.
+
+    Spaces around it give a text of any length some n-grams.
+    """
+    padded = b"".join([b"  ", text.encode("utf-8", "surrogatepass"), b"  "]).ljust(GRAM_BYTES)
+    return [padded[start : start + GRAM_BYTES] for start in range(len(padded) - GRAM_BYTES + 1)]
 
 
 def _plain(text: str) -> str:
