@@ -1,0 +1,64 @@
+"""What a student learns from: hard labels on the few, the teacher's softened probabilities on the many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handful import storage
+from handful.training import Examples
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a student's folder holds: `files` by name, and the description of its inputs for prediction.py."""
+
+    files: dict[str, bytes]
+    features: dict[str, Any]
+
+
+def transfer_set(
+    labelled: Sequence[Any],
+    labels: Sequence[str],
+    pool: Sequence[Any],
+    pool_probabilities: np.ndarray,
+    classes: Sequence[str],
+    temperature: float,
+    pool_weight: float,
+) -> Examples:
+    """Build the examples whose weighted mean loss is L(labelled) + pool_weight · L(pool), each L a mean over its rows.
+
+    Hinton et al. 2015, eq. 1: the pool's targets are the teacher's probabilities at `temperature`. Weights have mean 1.
+
+    Args:
+        pool_probabilities: float32 [len(pool), classes], the teacher's at temperature 1.
+    """
+    hard = np.eye(len(classes), dtype=np.float32)[[list(classes).index(label) for label in labels]]
+    softened = pool_probabilities ** (1.0 / temperature)
+    softened = softened / softened.sum(axis=1, keepdims=True)
+    weights = np.concatenate(
+        [np.full(len(labelled), 1.0 / max(1, len(labelled))), np.full(len(pool), pool_weight / max(1, len(pool)))]
+    )
+    targets = np.concatenate([hard, softened.reshape(-1, len(classes))]).astype(np.float32)
+    return Examples([*labelled, *pool], targets, (weights / weights.mean()).astype(np.float32))
+
+
+def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str], temperature: float) -> None:
+    """Write a student's folder: its files and student.json; `handful.load` reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in trained.files.items():
+        with storage.replacing(folder / name) as unfinished:
+            unfinished.write_bytes(content)
+    description = {
+        "format": FORMAT,
+        "modality": modality,
+        "kind": kind,
+        "classes": list(classes),
+        "temperature": temperature,
+        "features": trained.features,
+    }
+    storage.write_json(description, folder / "student.json")

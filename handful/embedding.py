@@ -1,0 +1,108 @@
+"""Embeddings, computed once per content and backbone and kept in one cache for all stages."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handful import progress
+from handful.training import autocast, device
+
+# Every batch has this many rows of one shape, filled up with repeats: then a row's embedding does not depend, to the
+# last bit, on its neighbours, and a cached value is the value that would be computed.
+BATCH_ROWS = 16
+ROWS_PER_COMMIT = 1024
+
+
+class Backbone(Protocol):
+    """What both modalities' backbones offer."""
+
+    fingerprint: str
+    dimensions: int
+    origin: str
+    module: nn.Module
+
+    def shape(self, content: Any) -> int:
+        """Rows of equal shape can share a batch."""
+
+    def collate(self, contents: Sequence[Any]) -> dict[str, Tensor]:
+        """The inputs of `module` for contents of one or several shapes."""
+
+    def save(self, folder: Path) -> None:
+        """Write weights and settings, so that the modality's `backbone.restore(folder)` gives the same backbone."""
+
+
+def embed(backbone: Backbone, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
+    """Return the L2-normalised embeddings, float32 [n, dimensions], in the order of `contents`.
+
+    With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
+    folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
+    """
+    if not len(contents):
+        return np.empty((0, backbone.dimensions), np.float32)
+    if not cached:
+        return _compute(backbone, contents)
+    keys = [hashlib.blake2b(_bytes(content), digest_size=16).digest() for content in contents]
+    with closing(_open(backbone.fingerprint)) as cache:
+        known = _lookup(cache, set(keys), backbone.dimensions)
+        missing = {key: content for key, content in zip(keys, contents, strict=True) if key not in known}
+        todo = list(missing)
+        for start in range(0, len(todo), ROWS_PER_COMMIT):
+            part = todo[start : start + ROWS_PER_COMMIT]
+            vectors = _compute(backbone, [missing[key] for key in part])
+            with cache:
+                cache.executemany(
+                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+                    ((key, vector.tobytes()) for key, vector in zip(part, vectors, strict=True)),
+                )
+            known.update(zip(part, vectors, strict=True))
+            progress.report((start + len(part)) / len(todo), f"embedding, {len(todo)} new of {len(contents)} rows")
+    return np.stack([known[key] for key in keys])
+
+
+def _compute(backbone: Backbone, contents: Sequence[Any]) -> np.ndarray:
+    by_shape: dict[int, list[int]] = {}
+    for row, content in enumerate(contents):
+        by_shape.setdefault(backbone.shape(content), []).append(row)
+    vectors = np.empty((len(contents), backbone.dimensions), np.float32)
+    module = backbone.module.to(device()).eval()
+    with torch.inference_mode(), autocast():
+        for _, rows in sorted(by_shape.items()):
+            for start in range(0, len(rows), BATCH_ROWS):
+                batch = rows[start : start + BATCH_ROWS]
+                filled = batch + batch[-1:] * (BATCH_ROWS - len(batch))
+                inputs = {name: tensor.to(device()) for name, tensor in backbone.collate([contents[row] for row in filled]).items()}
+                vectors[batch] = module(**inputs).float().cpu().numpy()[: len(batch)]
+    return vectors
+
+
+def _bytes(content: Any) -> bytes:
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else bytes(content)
+
+
+def _open(fingerprint: str) -> sqlite3.Connection:
+    folder = Path(os.environ.get("HANDFUL_CACHE") or Path.home() / ".cache" / "handful") / "embeddings"
+    folder.mkdir(parents=True, exist_ok=True)
+    # bf16 on a GPU gives other bits than the CPU: each precision has its own file.
+    cache = sqlite3.connect(folder / f"{fingerprint}-{device().type}.sqlite", timeout=60)
+    cache.execute("PRAGMA journal_mode=WAL")
+    cache.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
+    return cache
+
+
+def _lookup(cache: sqlite3.Connection, keys: set[bytes], dimensions: int) -> dict[bytes, np.ndarray]:
+    known: dict[bytes, np.ndarray] = {}
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), 500):
+        part = ordered[start : start + 500]
+        marks = ",".join("?" * len(part))
+        for key, vector in cache.execute(f"SELECT key, vector FROM embeddings WHERE key IN ({marks})", part):
+            known[key] = np.frombuffer(vector, np.float32, dimensions)
+    return known

@@ -1,0 +1,62 @@
+"""The linear probe: logistic regression on embeddings, the head of every teacher and the honest baseline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+
+
+@dataclass(frozen=True)
+class Head:
+    """Linear layer from embeddings to classes: `coefficients` float32 [classes, dimensions], `intercept` [classes]."""
+
+    classes: tuple[str, ...]
+    coefficients: np.ndarray
+    intercept: np.ndarray
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 [n, classes]."""
+        return embeddings @ self.coefficients.T + self.intercept
+
+    def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
+        """float32 [n, classes], rows sum to 1."""
+        return np.asarray(softmax(self.logits(embeddings), axis=1), dtype=np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors; the classes lie in the teacher's JSON."""
+        save_file({"coefficients": self.coefficients, "intercept": self.intercept}, path)
+
+
+def load_head(path: Path, classes: tuple[str, ...]) -> Head:
+    """Read what `Head.save` wrote."""
+    tensors = load_file(path)
+    return Head(classes, tensors["coefficients"], tensors["intercept"])
+
+
+def fit(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    inverse_regularisation: float,
+    weights: np.ndarray | None = None,
+) -> Head:
+    """Multinomial logistic regression with an L2 penalty; `inverse_regularisation` is scikit-learn's C.
+
+    Args:
+        embeddings: float32 [n, dimensions].
+        labels: [n] strings, at least two distinct.
+        weights: [n] or None for equal weights.
+    """
+    model = LogisticRegression(C=inverse_regularisation, max_iter=1000).fit(embeddings, labels, sample_weight=weights)
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        # scikit-learn keeps one row for two classes: the logit of the second against a first that is always 0.
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercept = np.concatenate([-intercept, intercept]) / 2
+    return Head(
+        tuple(str(name) for name in model.classes_),
+        np.ascontiguousarray(coefficients, np.float32),
+        np.ascontiguousarray(intercept, np.float32),
+    )

@@ -1,0 +1,82 @@
+"""The student at work: loads a stored one and predicts, with numpy and onnxruntime alone."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from handful.errors import StudentError
+from handful.modality import MODALITIES, part
+
+FORMAT = 1
+BATCH_ROWS = 128
+
+
+class Student:
+    """A small classifier read from its folder. `classes_` are the labels, in the order of the probabilities."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        self.folder = folder
+        self.description = _describe(folder)
+        self.classes_: list[str] = self.description["classes"]
+        prediction = part(self.description["modality"], "prediction")
+        self.read = prediction.read
+        self._cost = prediction.cost
+        self._features = prediction.featurizer(self.description["features"], folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own for a missing and for a broken file
+            raise StudentError(f"{folder / 'model.onnx'} cannot be loaded ({error}). Make the student again with: dvc repro") from None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the folder: all that has to be shipped."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
+    def predict_proba(self, contents: Sequence[Any]) -> np.ndarray:
+        """Return float32 [n, classes]; rows sum to 1. Texts are str, images the bytes of an encoded file."""
+        probabilities = np.empty((len(contents), len(self.classes_)), np.float32)
+        # Rows of like length share a batch, so that little is spent on padding.
+        order = sorted(range(len(contents)), key=lambda row: self._cost(contents[row]))
+        for start in range(0, len(order), BATCH_ROWS):
+            rows = order[start : start + BATCH_ROWS]
+            (logits,) = self._session.run(["logits"], self._features([contents[row] for row in rows]))
+            probabilities[rows] = _softmax(logits / self.description["temperature"])
+        return probabilities
+
+    def predict(self, contents: Sequence[Any]) -> list[str]:
+        """The most probable label of each content."""
+        return [self.classes_[best] for best in self.predict_proba(contents).argmax(axis=1)]
+
+
+def load(folder: str | Path, threads: int = 0) -> Student:
+    """Load the student in `folder`; `threads` limits the cores it uses, 0 leaves that to onnxruntime.
+
+    Raises:
+        StudentError: the folder is missing, holds no student, or one of a format that this version does not know.
+    """
+    return Student(Path(folder), threads)
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    path = folder / "student.json"
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudentError(f"There is no student in {folder}: student.json is missing. Name the folder that `dvc repro` wrote, data/distill/student.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StudentError(f"{path} is damaged ({error}). Make the student again with: dvc repro") from None
+    if description.get("format") != FORMAT or description.get("modality") not in MODALITIES:
+        raise StudentError(f"{path} has format {description.get('format')!r}; this version of Handful reads format {FORMAT}. Install the version that wrote it.")
+    return description
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)

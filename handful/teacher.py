@@ -1,0 +1,88 @@
+"""The teacher: an encoder and a linear head behind fit-free predict, predict_proba and classes_."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from handful import probe, storage
+from handful.embedding import Backbone, embed
+from handful.errors import BackboneError
+from handful.modality import part
+from handful.parameters import CnnBackbone, PretrainedBackbone
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Classes, an encoder that may have been adapted, and the head on its embeddings.
+
+    `encoder_changed` says whether the encoder still is the one that the parameters name; an unchanged one is not
+    stored again, and its embeddings come from the cache.
+    """
+
+    backbone: Backbone
+    head: probe.Head
+    kind: str
+    encoder_changed: bool
+
+    @property
+    def classes_(self) -> list[str]:
+        """The labels, sorted, in the order of the columns of `predict_proba`."""
+        return list(self.head.classes)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all weights that predicting needs."""
+        weights = self.backbone.module.state_dict().values()
+        return sum(tensor.nbytes for tensor in weights) + self.head.coefficients.nbytes + self.head.intercept.nbytes
+
+    def predict_proba(self, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
+        """float32 [n, classes]; `cached=False` computes every embedding anew, for measuring."""
+        embeddings = embed(self.backbone, contents, cached=cached and not self.encoder_changed)
+        return self.head.predict_proba(embeddings)
+
+    def predict(self, contents: Sequence[Any]) -> list[str]:
+        """The most probable label of each content."""
+        return [self.head.classes[best] for best in self.predict_proba(contents).argmax(axis=1)]
+
+    def save(self, folder: Path, modality: str, parameters: PretrainedBackbone | CnnBackbone, seed: int) -> None:
+        """Write teacher.json, head.safetensors and, if it was changed, the encoder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.head.save(folder / "head.safetensors")
+        if self.encoder_changed:
+            self.backbone.save(folder / "encoder")
+        description = {
+            "modality": modality,
+            "kind": self.kind,
+            "classes": self.classes_,
+            "encoder_changed": self.encoder_changed,
+            "backbone": {**parameters.model_dump(), "seed": seed, "fingerprint": self.backbone.fingerprint},
+        }
+        storage.write_json(description, folder / "teacher.json")
+
+
+def load(folder: Path) -> Teacher:
+    """Read a teacher that `Teacher.save` wrote.
+
+    Raises:
+        BackboneError: the unchanged backbone found here is not the one that the teacher was trained on.
+    """
+    description = storage.read_json(folder / "teacher.json")
+    backbones = part(description["modality"], "backbone")
+    if description["encoder_changed"]:
+        backbone = backbones.restore(folder / "encoder")
+    else:
+        wanted = description["backbone"]
+        settings = {key: value for key, value in wanted.items() if key not in ("seed", "fingerprint")}
+        parameters: PretrainedBackbone | CnnBackbone = TypeAdapter(PretrainedBackbone | CnnBackbone).validate_python(settings)
+        backbone = backbones.load(parameters, wanted["seed"])
+        if backbone.fingerprint != wanted["fingerprint"]:
+            raise BackboneError(
+                f"The teacher in {folder} was trained on other weights of {wanted['kind']} backbone than those found here "
+                f"({backbone.origin}). Train again with: dvc repro"
+            )
+    head = probe.load_head(folder / "head.safetensors", tuple(description["classes"]))
+    return Teacher(backbone, head, description["kind"], description["encoder_changed"])

