@@ -21,18 +21,19 @@ def score(
     A row whose label is not among `classes` is an error that no classifier of these classes could avoid: it counts.
 
     Returns:
-        accuracy, macro_recall, macro_f1, mcc, calibration_error, and intervals: a low and a high end for the first four.
+        accuracy, macro_recall, macro_f1, mcc, calibration_error, and intervals: low and high ends of the first four.
     """
     guesses = guess(probabilities, classes)
     counts = confusion(truth, guesses, labels(truth, classes))
-    bins = calibration_bins(probabilities, np.asarray(truth) == guesses, parameters.calibration_bins)
+    bins = calibration_bins(probabilities, np.asarray(truth, dtype=object) == guesses, parameters.calibration_bins)
     scores = {name: float(value[0]) for name, value in _scores(*_margins(counts[None])).items()}
     return {**scores, "calibration_error": calibration_error(bins), "intervals": intervals(counts, parameters, seed)}
 
 
 def guess(probabilities: Floats, classes: Sequence[str]) -> NDArray[Any]:
     """Return the most probable label of each row; the first one when several are equally probable."""
-    return np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)]
+    names: NDArray[Any] = np.asarray(classes, dtype=object)
+    return np.asarray(names[probabilities.argmax(axis=1)])
 
 
 def labels(truth: Sequence[str], classes: Sequence[str]) -> list[str]:
@@ -76,12 +77,15 @@ def intervals(counts: Integers, parameters: Evaluate, seed: int) -> dict[str, li
     }
 
 
-def gain(right: NDArray[np.bool_], reference: NDArray[np.bool_], parameters: Evaluate, seed: int) -> dict[str, Any]:
-    """Accuracy won over a reference on the same rows, with the percentile interval of a paired bootstrap.
+def gain(
+    truth: Sequence[str], guesses: NDArray[Any], reference: NDArray[Any], parameters: Evaluate, seed: int
+) -> dict[str, Any]:
+    """Accuracy won over the guesses of a reference on the same rows, with the interval of a paired bootstrap.
 
     A row counts +1 where only the first is right and -1 where only the reference is.
     """
-    difference = right.astype(int) - reference.astype(int)
+    right, matched = (np.asarray(truth, dtype=object) == guessed for guessed in (guesses, reference))
+    difference = right.astype(int) - matched.astype(int)
     shares = np.bincount(difference + 1, minlength=3) / len(difference)
     drawn = np.random.default_rng(seed).multinomial(len(difference), shares, size=parameters.bootstrap_samples)
     tail = (1 - parameters.confidence_level) / 2
@@ -119,7 +123,7 @@ def calibration_error(bins: Sequence[dict[str, float]]) -> float:
 
 
 def _margins(counts: Integers) -> tuple[Integers, Integers, Integers]:
-    """Per class: right guesses, rows and guesses, each [matrices, classes], of `counts` [matrices, classes, classes]."""
+    """Right guesses, rows and guesses, each [matrices, classes], of `counts` [matrices, classes, classes]."""
     return counts.diagonal(axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
 
 
@@ -144,4 +148,4 @@ def _scores(hits: Integers, support: Integers, guessed: Integers) -> dict[str, F
 def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
     """Divide, with 0 where the denominator is 0."""
     zeros = np.zeros(np.shape(numerator), dtype=np.float64)
-    return np.divide(numerator, denominator, out=zeros, where=np.asarray(denominator) != 0)
+    return np.asarray(np.divide(numerator, denominator, out=zeros, where=np.asarray(denominator) != 0))

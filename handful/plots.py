@@ -36,7 +36,7 @@ def plot_confusion(counts: NDArray[np.integer[Any]], names: Sequence[str], path:
 
 
 def plot_reliability(bins: Sequence[dict[str, float]], path: Path) -> None:
-    """Draw accuracy against confidence per bin: bars on the diagonal mean that the probabilities can be taken at their word."""
+    """Draw accuracy against confidence per bin: bars on the diagonal mean probabilities to be taken at their word."""
     figure, axes = _canvas(4.8, 4.8)
     filled = [place for place in bins if place["rows"]]
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfectly calibrated")
