@@ -15,6 +15,7 @@ from handful import metrics
 from handful.parameters import Evaluate
 
 MOST_PAIRS, EXAMPLES_PER_PAIR, MOST_MISTAKES = 10, 2, 10
+FEWEST_ROWS = 2  # a pair confused once says little
 THUMBNAIL_PIXELS = 96
 
 
@@ -69,7 +70,7 @@ def confused_pairs(findings: Findings) -> list[dict[str, Any]]:
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     pairs = []
     for true, guessed in zip(*np.unravel_index(order, wrong.shape), strict=True):
-        if not wrong[true, guessed]:
+        if wrong[true, guessed] < FEWEST_ROWS:
             break
         label, guess = findings.labels[true], findings.labels[guessed]
         rows = np.flatnonzero((findings.test["label"] == label).to_numpy() & (findings.guesses == guess))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RIGHT, WRONG, GREY = "#2563a8", "#c2410c", "#8a8f98"
+RIGHT, WRONG = "#2563a8", "#c2410c"
 MOST_NUMBERED = 20  # classes; with more, the numbers in the cells are too small to read
 LONGEST_LABEL = 32  # characters
 
@@ -39,16 +39,17 @@ def plot_reliability(bins: Sequence[dict[str, float]], path: Path) -> None:
     """Draw accuracy against confidence per bin: bars on the diagonal mean probabilities to be taken at their word."""
     figure, axes = _canvas(4.8, 4.8)
     filled = [place for place in bins if place["rows"]]
-    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfectly calibrated")
     axes.bar(
         [(place["low"] + place["high"]) / 2 for place in filled],
         [place["accuracy"] for place in filled],
         width=0.9 / len(bins),
         color=RIGHT,
-        label="accuracy of the rows in the bin",
+        alpha=0.75,
+        label="guesses in the bin",
     )
+    axes.plot([0, 1], [0, 1], "--", color="black", linewidth=1, label="perfectly calibrated")
     axes.set(xlabel="probability of the guess", ylabel="share of guesses that are right", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
     _save(figure, path)
 
 
@@ -67,7 +68,7 @@ def _colours(counts: NDArray[np.integer[Any]]) -> NDArray[np.floating[Any]]:
     from matplotlib.colors import to_rgb
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    opacity = np.where(counts > 0, 0.12 + 0.88 * shares, 0.0)
+    opacity = np.where(counts > 0, 0.2 + 0.8 * shares, 0.0)
     hue = np.where(np.eye(len(counts), dtype=bool)[..., None], to_rgb(RIGHT), to_rgb(WRONG))
     return np.concatenate([hue, opacity[..., None]], axis=2)
 

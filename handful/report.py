@@ -55,7 +55,7 @@ def markdown(findings: Findings) -> str:
         _table("| addition | rows | gain | verdict |", gate),
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
-        _table("| true label | taken for | rows |", pairs) if pairs else "No test row was taken for another label.",
+        _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
     ]
     return "\n\n".join(lines) + "\n"
 
@@ -106,6 +106,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "baseline": scores["baseline"],
         "confidence": findings.parameters.confidence_level,
         "verdict": _verdict(scores),
+        "unlabelled": findings.validation["tables"]["unlabelled"]["accepted"],
         "training": sorted(findings.training.items()),
         "systems": _systems(scores),
         "gate": _gate(findings.gate),
@@ -162,7 +163,7 @@ def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _matrix(counts: NDArray[np.integer[Any]], names: Sequence[str]) -> dict[str, Any]:
     """Positions of everything in the picture of the confusion matrix; empty cells are not drawn."""
-    cell = int(np.clip(620 / len(names), 9, 38))
+    cell = int(np.clip(780 / len(names), 10, 38))
     font = int(np.clip(cell - 1, 8, 12))
     shown = [name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…" for name in names]
     margin = 14 + int(max(map(_width, shown)) * font)
@@ -172,7 +173,7 @@ def _matrix(counts: NDArray[np.integer[Any]], names: Sequence[str]) -> dict[str,
             "x": margin + cell * int(column),
             "y": margin + cell * int(row),
             "right": row == column,
-            "opacity": round(float(0.12 + 0.88 * counts[row, column] / totals[row]), 2),
+            "opacity": round(float(0.2 + 0.8 * counts[row, column] / totals[row]), 2),
             "strong": counts[row, column] > 0.5 * totals[row],
             "rows": int(counts[row, column]),
             "of": int(totals[row]),
@@ -203,8 +204,9 @@ def _width(text: str) -> float:
 
 
 def _set_aside(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    counted = rows.groupby(["table", "reason"]).size()
-    return [{"table": table, "reason": reason, "rows": int(number)} for (table, reason), number in counted.items()]
+    """For each table the number of its rows that were set aside, and the first one's origin and reason."""
+    first = rows.groupby("table")[["origin", "reason"]].first()
+    return first.assign(rows=rows["table"].value_counts()).reset_index().to_dict("records")
 
 
 def _plain(name: str) -> str:
