@@ -14,7 +14,7 @@ from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters, PretrainTransfer, Probe
 from handful.teacher import Teacher
-from handful.transfer import CANDIDATES, choose
+from handful.transfer import choose, linear_probe
 from tasks import start
 
 log = logging.getLogger("handful.pretrain_transfer")
@@ -45,7 +45,7 @@ def pretrain_transfer(
         pool: contents of the unlabelled rows.
     """
     labelled = training[training["origin_kind"] == "labelled"]
-    baseline = CANDIDATES["linear_probe"](backbone, labelled, head, None, seed, None).teacher
+    baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*pool, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
     teacher, records = choose(pretrained, training, parameters, head, seed)
