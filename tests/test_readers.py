@@ -154,7 +154,7 @@ def test_content_of_the_other_modality_is_an_error(tmp_path: Path) -> None:
     pd.DataFrame({"image": [png(1)], "text": ["a"], "label": ["a"]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="needs bytes"):
         read_file("t.parquet", tmp_path, COLUMNS, "image")
-    with pytest.raises(DataError, match="holds a bytes|needs str"):
+    with pytest.raises(DataError, match="needs str"):
         read_file("t.parquet", tmp_path, IMAGES, "text")
     with pytest.raises(DataError, match="Set it to image"):
         readers.read(parameters.DigitsTable(kind="scikit_learn_digits"), tmp_path, COLUMNS, True, "text")

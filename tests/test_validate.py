@@ -1,4 +1,4 @@
-"""Validate: rows in = accepted + quarantined, each quarantined row has its reasons, and unusable tables stop the stage."""
+"""Validate: rows in = accepted + quarantined, each with its reasons, and unusable tables stop the stage."""
 
 import json
 import subprocess
@@ -93,6 +93,16 @@ def test_a_bad_labelled_row_is_quarantined_with_its_reason_and_the_others_are_no
     assert validated.quarantined["content"].isna().tolist() == [row[0] is None]
     assert validated.report["reasons"] == {reason: 1}
     assert validated.report["tables"]["labelled"] == {"rows_in": 5, "accepted": 4, "quarantined": 1}
+
+
+def test_the_size_is_an_expectation_of_its_own_and_its_reason_is_given_once() -> None:
+    validated = run([*LABELLED, ("x" * 1001, "greeting"), (" " * 1000, "greeting")])
+    found = [f for f in validated.report["expectations"] if f["arguments"].get("column") in ("size", "unusable")]
+    assert [f["unexpected"] for f in found if f["table"] == "labelled"] == [1, 2]
+    assert reasons_of(validated) == {
+        "labelled.csv row 6": "longer than 1000 characters",
+        "labelled.csv row 7": "empty text",
+    }
 
 
 def test_all_rows_of_one_content_with_different_labels_are_quarantined() -> None:
