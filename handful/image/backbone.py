@@ -2,11 +2,11 @@
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class GradientCnn(nn.Module):
         halvings = max(1, int(math.log2(image_size / CELLS)))
         widths = [channels * 2 ** min(step, 2) for step in range(halvings + 1)]
         layers = [convolution(maps, widths[0], 1)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [convolution(before, after, 2), convolution(after, after, 1)]
         self.layers = nn.Sequential(*layers)
         self.gain = nn.Parameter(torch.tensor(0.3))
@@ -124,7 +124,9 @@ def restore(folder: Path) -> Backbone:
         module = _module(settings)
         module.load_state_dict(load_file(folder / WEIGHTS))
     except Exception as error:  # a missing file, broken JSON, broken or unfitting weights: each has a class of its own
-        raise BackboneError(f"{folder} holds no whole image backbone ({error}). Make it again with: dvc repro") from None
+        raise BackboneError(
+            f"{folder} holds no whole image backbone ({error}). Make it again with: dvc repro"
+        ) from None
     return Backbone(settings, module, description["origin"])
 
 
@@ -206,7 +208,7 @@ def _module(settings: CnnBackbone) -> GradientCnn:
 
 def _fingerprint(settings: CnnBackbone, module: nn.Module) -> str:
     digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
-    weights: dict[str, Any] = module.state_dict()
+    weights = module.state_dict()
     for name in sorted(weights):
         digest.update(name.encode() + weights[name].detach().cpu().numpy().tobytes())
     return digest.hexdigest()
