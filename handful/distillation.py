@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from handful import storage
+from handful.student import FORMAT
 from handful.training import Examples
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def transfer_set(
     return Examples([*labelled, *pool], targets, (weights / weights.mean()).astype(np.float32))
 
 
-def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str], temperature: float) -> None:
+def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str]) -> None:
     """Write a student's folder: its files and student.json; `handful.load` reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in trained.files.items():
@@ -58,7 +57,6 @@ def save_student(folder: Path, trained: Trained, kind: str, modality: str, class
         "modality": modality,
         "kind": kind,
         "classes": list(classes),
-        "temperature": temperature,
         "features": trained.features,
     }
     storage.write_json(description, folder / "student.json")

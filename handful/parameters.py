@@ -39,6 +39,12 @@ class CnnBackbone(Section):
     channels: Annotated[int, Field(ge=4, le=256)]
 
 
+class Probe(Section):
+    """Logistic regression on embeddings; `inverse_regularisation` is scikit-learn's C."""
+
+    inverse_regularisation: Positive
+
+
 # --- ingest -------------------------------------------------------------------------------------
 
 
@@ -196,7 +202,10 @@ class Gate(Section):
 
 
 class Select(Section):
-    """Which augmented, pool and source rows join the training table, and which to label next."""
+    """Which augmented, pool and source rows join the training table, and which to label next.
+
+    `added_weight` is what an added row counts beside a labelled one.
+    """
 
     gate: Gate
     selection: Selection
@@ -204,6 +213,7 @@ class Select(Section):
     pool_rows_per_class: Count
     source_rows_per_class: Count
     minimum_confidence: Share
+    added_weight: Annotated[float, Field(gt=0.0, le=1.0)]
     label_next: Count
 
 
@@ -227,7 +237,7 @@ class DenoisingAutoencoder(Section):
 
 
 class LinearProbe(Section):
-    """Logistic regression over frozen embeddings; `inverse_regularisation` is scikit-learn's C."""
+    """Logistic regression over frozen embeddings, as the section `probe` says."""
 
     kind: Literal["linear_probe"]
 
@@ -253,7 +263,6 @@ class PretrainTransfer(Section):
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
-    inverse_regularisation: Positive
     folds: Annotated[int, Field(ge=2, le=20)]
     minimum_gain: Annotated[float, Field(ge=0.0)]
 
@@ -266,12 +275,10 @@ class LinearStudent(Section):
 
     kind: Literal["linear"]
     ngrams: Annotated[int, Field(ge=1, le=8)]
-    features: Annotated[int, Field(ge=1024, le=2**20)]
+    features: Annotated[int, Field(ge=1024, le=2**17)]
     static_dimensions: Annotated[int, Field(ge=8, le=1024)]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    epochs: Count
-    batch_size: Count
+    weight_decay: Positive
+    iterations: Count
 
 
 class ShallowTransformerStudent(Section):
@@ -280,6 +287,7 @@ class ShallowTransformerStudent(Section):
     kind: Literal["shallow_transformer"]
     layers: Annotated[int, Field(ge=1, le=12)]
     learning_rate: Positive
+    head_learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0.0)]
     epochs: Count
     batch_size: Count
@@ -337,6 +345,7 @@ class Parameters(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     raw: Annotated[str, Field(min_length=1)]
     backbone: Annotated[PretrainedBackbone | CnnBackbone, Field(discriminator="kind")]
+    probe: Probe
     ingest: Ingest
     validate_: Annotated[Validate, Field(alias="validate")]
     augment: Augment
