@@ -87,6 +87,7 @@ def test_pretraining_learns_to_restore_and_repeats_itself() -> None:
     assert first.fingerprint == again.fingerprint
     assert len({before, first.fingerprint, other.fingerprint}) == 3
     assert backbone.load(SETTINGS, seed=0).fingerprint == before == untrained.copy().fingerprint
+    assert [each.adapted for each in (untrained, untrained.copy(), first)] == [False, True, True]
 
 
 def test_longer_pretraining_restores_better() -> None:
@@ -121,7 +122,7 @@ def test_a_saved_backbone_is_restored_whole(tmp_path: Path) -> None:
     trained = backbone.pretrain(backbone.load(SETTINGS, seed=0), STRIPES, AUTOENCODER, seed=0)
     trained.save(tmp_path / "encoder")
     restored = backbone.restore(tmp_path / "encoder")
-    assert (restored.fingerprint, restored.origin) == (trained.fingerprint, trained.origin)
+    assert (restored.fingerprint, restored.origin, restored.adapted) == (trained.fingerprint, trained.origin, True)
     assert np.array_equal(embed(restored, STRIPES, cached=False), embed(trained, STRIPES, cached=False))
     assert sorted(file.suffix for file in (tmp_path / "encoder").iterdir()) == [".json", ".safetensors"]
 

@@ -1,5 +1,7 @@
 """How images become the student's inputs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,10 @@ def test_a_truncated_image_is_named_when_it_is_read(tmp_path: Path) -> None:
     path.write_bytes(encoded(noise(32, 32))[:-60])
     with pytest.raises(DataError, match=r"half\.png is not a whole image"):
         prediction.read(str(path))
+
+
+def test_predicting_imports_nothing_that_only_training_needs() -> None:
+    heavy = ["torch", "pandas", "pydantic", "sklearn", "scipy", "kornia"]
+    program = f"import sys, handful.image.prediction; print([name for name in {heavy} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"

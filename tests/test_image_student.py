@@ -31,7 +31,7 @@ def trained() -> Trained:
 
 
 def test_a_stored_student_predicts_unseen_images(trained: Trained, tmp_path: Path) -> None:
-    save_student(tmp_path, trained, "cnn", "image", CLASSES, 1.0)
+    save_student(tmp_path, trained, "cnn", "image", CLASSES)
     loaded = handful.load(tmp_path)
     unseen = [stripes(row % 2 == 1, 1000 + row) for row in range(60)]
     assert np.mean([label == CLASSES[row % 2] for row, label in enumerate(loaded.predict(unseen))]) > 0.95
