@@ -90,7 +90,7 @@ def milliseconds(duration: float) -> str:
 
 def gain(row: Mapping[str, Any]) -> str:
     """The gain and its standard error in percentage points; a dash where nothing was compared."""
-    if row["gain"] is None:
+    if not row["standard_error"]:
         return "–"
     return f"{100 * row['gain']:+.1f} ± {100 * row['standard_error']:.1f} points".replace("-", "−")
 
@@ -111,6 +111,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "systems": _systems(scores),
         "gate": _gate(findings.gate),
         "candidates": [{**row, "name": _plain(row["kind"])} for row in findings.crossvalidation["candidates"]],
+        "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),
         "matrix": _matrix(counts, findings.labels),
         "pairs": confused_pairs(findings),
