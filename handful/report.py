@@ -206,8 +206,10 @@ def _width(text: str) -> float:
 
 def _set_aside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """For each table the number of its rows that were set aside, and the first one's origin and reason."""
-    first = rows.groupby("table")[["origin", "reason"]].first()
-    return first.assign(rows=rows["table"].value_counts()).reset_index().to_dict("records")
+    return [
+        {"table": name, "rows": len(some), "origin": some["origin"].iloc[0], "reason": some["reason"].iloc[0]}
+        for name, some in rows.groupby("table")
+    ]
 
 
 def _plain(name: str) -> str:
