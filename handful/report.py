@@ -52,7 +52,7 @@ def markdown(findings: Findings) -> str:
         f"The pipeline as a whole {_verdict(findings.metrics)}.",
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
-        _table("| addition | rows | gain | verdict |", gate),
+        _table("| addition | rows offered | gain | verdict |", gate),
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
         _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
