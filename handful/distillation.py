@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from handful import storage
+from handful.student import FORMAT
 from handful.training import Examples
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)

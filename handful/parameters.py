@@ -266,12 +266,10 @@ class LinearStudent(Section):
 
     kind: Literal["linear"]
     ngrams: Annotated[int, Field(ge=1, le=8)]
-    features: Annotated[int, Field(ge=1024, le=2**20)]
+    features: Annotated[int, Field(ge=1024, le=2**17)]
     static_dimensions: Annotated[int, Field(ge=8, le=1024)]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    epochs: Count
-    batch_size: Count
+    weight_decay: Positive
+    iterations: Count
 
 
 class ShallowTransformerStudent(Section):
@@ -280,6 +278,7 @@ class ShallowTransformerStudent(Section):
     kind: Literal["shallow_transformer"]
     layers: Annotated[int, Field(ge=1, le=12)]
     learning_rate: Positive
+    head_learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0.0)]
     epochs: Count
     batch_size: Count

@@ -1,7 +1,7 @@
 """The student at work: loads a stored one and predicts, with numpy and onnxruntime alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from handful.errors import StudentError
 from handful.modality import MODALITIES, part
 
 FORMAT = 1
-BATCH_ROWS = 128
+# Rows are sorted by cost and share a batch up to this much of it, so that little is padding and memory stays bounded.
+BATCH_COST = 2**14
 
 
 class Student:
@@ -42,10 +43,7 @@ class Student:
     def predict_proba(self, contents: Sequence[Any]) -> np.ndarray:
         """Return float32 [n, classes]; rows sum to 1. Texts are str, images the bytes of an encoded file."""
         probabilities = np.empty((len(contents), len(self.classes_)), np.float32)
-        # Rows of like length share a batch, so that little is spent on padding.
-        order = sorted(range(len(contents)), key=lambda row: self._cost(contents[row]))
-        for start in range(0, len(order), BATCH_ROWS):
-            rows = order[start : start + BATCH_ROWS]
+        for rows in self._batches(contents):
             (logits,) = self._session.run(["logits"], self._features([contents[row] for row in rows]))
             probabilities[rows] = _softmax(logits / self.description["temperature"])
         return probabilities
@@ -53,6 +51,17 @@ class Student:
     def predict(self, contents: Sequence[Any]) -> list[str]:
         """The most probable label of each content."""
         return [self.classes_[best] for best in self.predict_proba(contents).argmax(axis=1)]
+
+    def _batches(self, contents: Sequence[Any]) -> Iterator[list[int]]:
+        costs = [self._cost(content) for content in contents]
+        batch: list[int] = []
+        for row in sorted(range(len(contents)), key=costs.__getitem__):
+            if batch and (len(batch) + 1) * costs[row] > BATCH_COST:
+                yield batch
+                batch = []
+            batch.append(row)
+        if batch:
+            yield batch
 
 
 def load(folder: str | Path, threads: int = 0) -> Student:
@@ -69,7 +78,7 @@ def _describe(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StudentError(f"There is no student in {folder}: student.json is missing. Name the folder that `dvc repro` wrote, data/distill/student.") from None
+        raise StudentError(f"There is no student in {folder}: student.json is missing. Name the folder of a student; student.json lies directly in it.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudentError(f"{path} is damaged ({error}). Make the student again with: dvc repro") from None
     if description.get("format") != FORMAT or description.get("modality") not in MODALITIES:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from handful import progress
+from handful.probe import Head
 
 Collate = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
@@ -44,6 +45,27 @@ class History:
 
     losses: list[float]
     best_epoch: int
+
+
+class Classifier(nn.Module):
+    """An encoder and a linear head: `forward(**inputs)` gives logits [n, classes]."""
+
+    def __init__(self, encoder: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(head.coefficients.shape[1], len(head.classes))
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(head.coefficients))
+            self.head.bias.copy_(torch.from_numpy(head.intercept))
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.encoder(**inputs))
+        return logits
+
+    def trained_head(self, classes: tuple[str, ...]) -> Head:
+        """The head's weights as they are now."""
+        weight, bias = self.head.weight.detach().cpu(), self.head.bias.detach().cpu()
+        return Head(classes, weight.numpy().copy(), bias.numpy().copy())
 
 
 def device() -> torch.device:

@@ -1,0 +1,231 @@
+"""The linear text student: hashed n-grams beside static token embeddings, one ONNX graph with int8 tables."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from scipy.sparse import csr_matrix
+from scipy.special import log_softmax, softmax
+
+from handful import progress
+from handful.distillation import Trained
+from handful.embedding import embed
+from handful.parameters import LinearStudent
+from handful.text.backbone import Backbone
+from handful.text.prediction import BUCKETS, ngram_buckets, token_ids
+from handful.training import Examples
+
+ROWS_PER_BLOCK = 1024
+OPSET = 20
+IR_VERSION = 10
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The n-grams that count: `slot_of` int32 [BUCKETS + 1] gives a row of the table, 0 for the ignored; `idf` [rows]."""
+
+    slot_of: np.ndarray
+    idf: np.ndarray
+
+
+def train(parameters: LinearStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int) -> Trained:
+    """Fit a convex soft-target logistic regression by L-BFGS and compress it; nothing in it is random.
+
+    A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static
+    embeddings (Tulkens & van Dongen 2024, model2vec: each token alone through the encoder, PCA, weighted by rank).
+    """
+    texts = list(examples.contents)
+    vocabulary = _vocabulary(texts, parameters.ngrams, parameters.features)
+    tokens = _static_table(backbone, parameters.static_dimensions)
+    ngrams = _ngram_matrix(texts, vocabulary, parameters.ngrams)
+    static = _static_matrix(texts, tokens, backbone)
+    weights, static_weights, bias = _fit(ngrams, static, examples, parameters)
+    graph = _graph(vocabulary, weights, tokens, static_weights, bias)
+    features = {
+        "ngrams": parameters.ngrams,
+        "tokens": backbone.max_tokens,
+        "padding_id": len(tokens) - 1,
+        "special_tokens": False,
+        "mask": False,
+    }
+    tokenizer = backbone.tokenizer.to_str().encode("utf-8")
+    return Trained({"model.onnx": graph.SerializeToString(), "tokenizer.json": tokenizer}, features)
+
+
+def _vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
+    frequency = np.zeros(BUCKETS + 1, np.int64)
+    for block in _blocks(texts):
+        rows = np.sort(ngram_buckets(block, longest), axis=1)
+        first = np.concatenate([np.ones((len(rows), 1), bool), rows[:, 1:] != rows[:, :-1]], axis=1)
+        frequency += np.bincount(rows[first], minlength=BUCKETS + 1)
+    frequency[BUCKETS] = 0
+    # An n-gram of one text alone tells nothing about another, unless there are too few texts to repeat any.
+    kept = np.flatnonzero(frequency >= (2 if len(texts) > 100 else 1))
+    kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:limit]])
+    slot_of = np.zeros(BUCKETS + 1, np.int32)
+    slot_of[kept] = np.arange(1, len(kept) + 1)
+    idf = np.log((1 + len(texts)) / (1 + frequency[kept])) + 1
+    return Vocabulary(slot_of, np.concatenate([[0.0], idf]).astype(np.float32))
+
+
+def _ngram_matrix(texts: Sequence[str], vocabulary: Vocabulary, longest: int) -> csr_matrix:
+    """Sparse float32 [n, table rows], unit rows; every occurrence of an n-gram counts."""
+    lengths, columns, values = [], [], []
+    for block in _blocks(texts):
+        slots = vocabulary.slot_of[ngram_buckets(block, longest)]
+        idf = vocabulary.idf[slots]
+        idf /= np.maximum(np.sqrt((idf**2).sum(1, keepdims=True)), TINY)
+        used = slots > 0
+        lengths.append(used.sum(1))
+        columns.append(slots[used])
+        values.append(idf[used])
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    matrix = csr_matrix((np.concatenate(values), np.concatenate(columns), starts), shape=(len(texts), len(vocabulary.idf)))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _static_table(backbone: Backbone, dimensions: int) -> np.ndarray:
+    """float32 [vocabulary + 1, dimensions]; the last row, of zeros, is for padding."""
+    vectors = embed(TokenView(backbone), [str(token) for token in range(backbone.tokenizer.get_vocab_size())])
+    vectors = vectors - vectors.mean(0)
+    _, _, axes = np.linalg.svd(vectors.T @ vectors)
+    reduced = vectors @ axes[:dimensions].T
+    # Tokenizers number their tokens by frequency: the logarithm of the rank stands for rarity (Zipf's law).
+    reduced *= np.log(2 + np.arange(len(reduced)))[:, None]
+    return np.concatenate([reduced, np.zeros((1, reduced.shape[1]))]).astype(np.float32)
+
+
+class TokenView:
+    """A backbone seen as an encoder of single tokens: contents are token ids as text."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.fingerprint = f"{backbone.fingerprint}-tokens"
+        self.dimensions = backbone.dimensions
+        self.origin = backbone.origin
+        self.module = backbone.module
+        start, end = backbone.tokenizer.encode("").ids[:1], backbone.tokenizer.encode("").ids[1:]
+        self._frame = lambda token: [*start, token, *end]
+
+    def shape(self, content: str) -> int:
+        """All are of one length."""
+        return 0
+
+    def collate(self, contents: Sequence[str]) -> dict[str, torch.Tensor]:
+        """The token between the tokenizer's start and end tokens, int64 [n, 3]."""
+        input_ids = torch.tensor([self._frame(int(content)) for content in contents])
+        return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+
+
+def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
+    """float32 [n, dimensions], the unit-length mean of the tokens' vectors."""
+    means = []
+    for block in _blocks(texts):
+        input_ids = token_ids(backbone.tokenizer, block, len(table) - 1, special=False, mask=False)["input_ids"]
+        sums = table[input_ids].sum(axis=1)
+        means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
+    return np.concatenate(means)
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(texts), ROWS_PER_BLOCK):
+        yield texts[start : start + ROWS_PER_BLOCK]
+
+
+def _fit(
+    ngrams: csr_matrix, static: np.ndarray, examples: Examples, parameters: LinearStudent
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minimise the weighted mean soft cross-entropy + weight_decay/2 · |weights|² (convex, so L-BFGS finds the one minimum)."""
+    inputs, transposed = ngrams, ngrams.T.tocsr()
+    targets, weights = examples.targets, examples.weights / examples.weights.sum()
+    classes = targets.shape[1]
+    table = torch.zeros((inputs.shape[1], classes), requires_grad=True)
+    mixing = torch.zeros((static.shape[1], classes), requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [table, mixing, bias], max_iter=parameters.iterations, history_size=5, line_search_fn="strong_wolfe"
+    )
+    steps = 0
+
+    def closure() -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        logits = inputs @ table.detach().numpy() + static @ mixing.detach().numpy() + bias.detach().numpy()
+        penalty = sum(float((block.detach() ** 2).sum()) for block in (table, mixing)) * parameters.weight_decay / 2
+        value = -float((weights[:, None] * targets * log_softmax(logits, axis=1)).sum()) + penalty
+        residual = (weights[:, None] * (softmax(logits, axis=1) - targets)).astype(np.float32)
+        table.grad = torch.from_numpy(transposed @ residual) + parameters.weight_decay * table.detach()
+        mixing.grad = torch.from_numpy(static.T @ residual) + parameters.weight_decay * mixing.detach()
+        bias.grad = torch.from_numpy(residual.sum(0))
+        progress.report(min(1.0, steps / parameters.iterations), f"training the linear student, loss {value:.4f}")
+        return torch.tensor(value)
+
+    optimizer.step(closure)
+    return table.detach().numpy(), mixing.detach().numpy(), bias.detach().numpy()
+
+
+def _graph(
+    vocabulary: Vocabulary, weights: np.ndarray, tokens: np.ndarray, static_weights: np.ndarray, bias: np.ndarray
+) -> onnx.ModelProto:
+    """Inputs `ngrams` int64 [n, a] and `input_ids` int64 [n, b]; output `logits` float32 [n, classes]."""
+    table, table_scale = _int8_rows(weights)
+    static, static_scale = _int8_rows(tokens)
+    constants = {
+        "slot_of": vocabulary.slot_of,
+        "idf": vocabulary.idf,
+        "table": table,
+        "table_scale": table_scale,
+        "static": static,
+        "static_scale": static_scale,
+        "static_weights": static_weights,
+        "bias": bias,
+        "tiny": np.array(TINY, np.float32),
+        "second": np.array([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("Gather", ["slot_of", "ngrams"], ["slots"]),
+        helper.make_node("Gather", ["idf", "slots"], ["weights"]),
+        helper.make_node("ReduceL2", ["weights", "second"], ["norm"]),
+        helper.make_node("Gather", ["table_scale", "slots"], ["scales"]),
+        helper.make_node("Mul", ["weights", "scales"], ["scaled"]),
+        *_weighted_sum("scaled", "table", "slots", "ngram_sum"),
+        helper.make_node("Max", ["norm", "tiny"], ["norm_positive"]),
+        helper.make_node("Div", ["ngram_sum", "norm_positive"], ["ngram_logits"]),
+        helper.make_node("Gather", ["static_scale", "input_ids"], ["token_scales"]),
+        *_weighted_sum("token_scales", "static", "input_ids", "token_sum"),
+        helper.make_node("ReduceL2", ["token_sum", "second"], ["token_norm"]),
+        helper.make_node("Max", ["token_norm", "tiny"], ["token_norm_positive"]),
+        helper.make_node("Div", ["token_sum", "token_norm_positive"], ["sentence"]),
+        helper.make_node("Gemm", ["sentence", "static_weights", "bias"], ["static_logits"]),
+        helper.make_node("Add", ["ngram_logits", "static_logits"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear_student",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", f"{name}_per_row"]) for name in ("ngrams", "input_ids")],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", len(bias)])],
+        [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _weighted_sum(weights: str, table: str, rows: str, result: str) -> list[onnx.NodeProto]:
+    """Nodes for result[n, d] = sum over k of weights[n, k] · table[rows[n, k], d], as one batched matrix product."""
+    return [
+        helper.make_node("Gather", [table, rows], [f"{result}_int8"]),
+        helper.make_node("Cast", [f"{result}_int8"], [f"{result}_rows"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", [weights, "second"], [f"{result}_weights"]),
+        helper.make_node("MatMul", [f"{result}_weights", f"{result}_rows"], [f"{result}_product"]),
+        helper.make_node("Squeeze", [f"{result}_product", "second"], [result]),
+    ]
+
+
+def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quantise each row to int8 with a scale of its own: int8 [rows, columns], float32 [rows]."""
+    scale = np.abs(values).max(axis=1) / 127
+    rounded = np.rint(values / np.maximum(scale, TINY)[:, None])
+    return rounded.astype(np.int8), scale.astype(np.float32)

@@ -1,0 +1,88 @@
+"""Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
+
+import copy
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import nn
+
+from handful import probe
+from handful.distillation import Trained
+from handful.embedding import embed
+from handful.parameters import LinearStudent, ShallowTransformerStudent
+from handful.text import linear
+from handful.text.backbone import Backbone
+from handful.training import Classifier, Examples, Schedule, fit
+
+
+def train(
+    parameters: LinearStudent | ShallowTransformerStudent,
+    examples: Examples,
+    classes: Sequence[str],
+    backbone: Backbone,
+    seed: int,
+) -> Trained:
+    """Train one student on the examples; `backbone` is the teacher's encoder."""
+    if isinstance(parameters, LinearStudent):
+        return linear.train(parameters, examples, classes, backbone, seed)
+    return _shallow_transformer(parameters, examples, classes, backbone, seed)
+
+
+def _shallow_transformer(
+    parameters: ShallowTransformerStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int
+) -> Trained:
+    shallow = first_layers(backbone, parameters.layers)
+    network = Classifier(shallow.module, _first_head(shallow, examples, classes))
+    schedule = Schedule(
+        learning_rate=parameters.learning_rate,
+        head_learning_rate=parameters.head_learning_rate,
+        weight_decay=parameters.weight_decay,
+        epochs=parameters.epochs,
+        batch_size=parameters.batch_size,
+        patience=parameters.epochs,
+    )
+    fit(network, shallow.collate, examples, schedule, seed, what="training the shallow transformer")
+    tokenizer = backbone.tokenizer.to_str().encode("utf-8")
+    features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id, "special_tokens": True, "mask": True}
+    return Trained({"model.onnx": _export(network.cpu().eval()), "tokenizer.json": tokenizer}, features)
+
+
+def first_layers(backbone: Backbone, layers: int) -> Backbone:
+    """A copy of the backbone that ends after its first `layers` layers."""
+    shallow = copy.copy(backbone)
+    shallow.module = copy.deepcopy(backbone.module)
+    encoder = shallow.module.transformer.encoder
+    encoder.layer = encoder.layer[:layers]
+    shallow.fingerprint = f"{backbone.fingerprint}-{layers}-layers"
+    return shallow
+
+
+def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -> probe.Head:
+    """A probe of the teacher's likeliest classes, so that training starts from a sensible head."""
+    likeliest = np.array(classes)[examples.targets.argmax(axis=1)]
+    found = probe.fit(embed(shallow, examples.contents, cached=False), likeliest, 1.0)
+    head = probe.Head(tuple(classes), np.zeros((len(classes), shallow.dimensions), np.float32), np.zeros(len(classes), np.float32))
+    rows = [list(classes).index(name) for name in found.classes]
+    head.coefficients[rows], head.intercept[rows] = found.coefficients, found.intercept
+    return head
+
+
+def _export(network: nn.Module) -> bytes:
+    """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits."""
+    example = {name: torch.ones((2, 16), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    dynamic = {name: {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC} for name in example}
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        # The exporter warns of its own deprecations and of axis names that it merges; both are harmless here.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network, (), kwargs=example, dynamo=True, verbose=False, output_names=["logits"], dynamic_shapes=dynamic
+        )
+        full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
+        program.save(full)
+        quantize_dynamic(full, small, weight_type=QuantType.QInt8)
+        return small.read_bytes()
