@@ -46,7 +46,7 @@ def transfer_set(
     return Examples([*labelled, *pool], targets, (weights / weights.mean()).astype(np.float32))
 
 
-def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str], temperature: float) -> None:
+def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str]) -> None:
     """Write a student's folder: its files and student.json; `handful.load` reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in trained.files.items():
@@ -57,7 +57,6 @@ def save_student(folder: Path, trained: Trained, kind: str, modality: str, class
         "modality": modality,
         "kind": kind,
         "classes": list(classes),
-        "temperature": temperature,
         "features": trained.features,
     }
     storage.write_json(description, folder / "student.json")

@@ -22,11 +22,12 @@ ROWS_PER_COMMIT = 1024
 
 
 class Backbone(Protocol):
-    """What both modalities' backbones offer."""
+    """What both modalities' backbones offer; `adapted` says whether its weights still are those the parameters name."""
 
     fingerprint: str
     dimensions: int
     origin: str
+    adapted: bool
     module: nn.Module
 
     def shape(self, content: Any) -> int:
@@ -34,6 +35,9 @@ class Backbone(Protocol):
 
     def collate(self, contents: Sequence[Any]) -> dict[str, Tensor]:
         """The inputs of `module` for contents of one or several shapes."""
+
+    def copy(self) -> "Backbone":
+        """One with weights of its own, free to be trained, and marked as adapted."""
 
     def save(self, folder: Path) -> None:
         """Write weights and settings, so that the modality's `backbone.restore(folder)` gives the same backbone."""
@@ -44,10 +48,11 @@ def embed(backbone: Backbone, contents: Sequence[Any], cached: bool = True) -> n
 
     With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
+    An adapted backbone is never cached: tomorrow's will be another.
     """
     if not len(contents):
         return np.empty((0, backbone.dimensions), np.float32)
-    if not cached:
+    if not cached or backbone.adapted:
         return _compute(backbone, contents)
     keys = [hashlib.blake2b(_bytes(content), digest_size=16).digest() for content in contents]
     with closing(_open(backbone.fingerprint)) as cache:

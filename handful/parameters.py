@@ -39,6 +39,12 @@ class CnnBackbone(Section):
     channels: Annotated[int, Field(ge=4, le=256)]
 
 
+class Probe(Section):
+    """Logistic regression on embeddings; `inverse_regularisation` is scikit-learn's C."""
+
+    inverse_regularisation: Positive
+
+
 # --- ingest -------------------------------------------------------------------------------------
 
 
@@ -196,7 +202,10 @@ class Gate(Section):
 
 
 class Select(Section):
-    """Which augmented, pool and source rows join the training table, and which to label next."""
+    """Which augmented, pool and source rows join the training table, and which to label next.
+
+    `added_weight` is what an added row counts beside a labelled one.
+    """
 
     gate: Gate
     selection: Selection
@@ -204,6 +213,7 @@ class Select(Section):
     pool_rows_per_class: Count
     source_rows_per_class: Count
     minimum_confidence: Share
+    added_weight: Annotated[float, Field(gt=0.0, le=1.0)]
     label_next: Count
 
 
@@ -227,7 +237,7 @@ class DenoisingAutoencoder(Section):
 
 
 class LinearProbe(Section):
-    """Logistic regression over frozen embeddings; `inverse_regularisation` is scikit-learn's C."""
+    """Logistic regression over frozen embeddings, as the section `probe` says."""
 
     kind: Literal["linear_probe"]
 
@@ -253,7 +263,6 @@ class PretrainTransfer(Section):
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
-    inverse_regularisation: Positive
     folds: Annotated[int, Field(ge=2, le=20)]
     minimum_gain: Annotated[float, Field(ge=0.0)]
 
@@ -336,6 +345,7 @@ class Parameters(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     raw: Annotated[str, Field(min_length=1)]
     backbone: Annotated[PretrainedBackbone | CnnBackbone, Field(discriminator="kind")]
+    probe: Probe
     ingest: Ingest
     validate_: Annotated[Validate, Field(alias="validate")]
     augment: Augment

@@ -40,8 +40,13 @@ def read_json(path: Path) -> Any:
 
 def write_json(value: object, path: Path) -> None:
     """Write JSON with sorted keys, so that the same value gives the same bytes."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a document as UTF-8."""
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
 
 
 @contextmanager

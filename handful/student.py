@@ -45,7 +45,7 @@ class Student:
         probabilities = np.empty((len(contents), len(self.classes_)), np.float32)
         for rows in self._batches(contents):
             (logits,) = self._session.run(["logits"], self._features([contents[row] for row in rows]))
-            probabilities[rows] = _softmax(logits / self.description["temperature"])
+            probabilities[rows] = _softmax(logits)
         return probabilities
 
     def predict(self, contents: Sequence[Any]) -> list[str]:

@@ -17,16 +17,11 @@ from handful.parameters import CnnBackbone, PretrainedBackbone
 
 @dataclass(frozen=True)
 class Teacher:
-    """Classes, an encoder that may have been adapted, and the head on its embeddings.
-
-    `encoder_changed` says whether the encoder still is the one that the parameters name; an unchanged one is not
-    stored again, and its embeddings come from the cache.
-    """
+    """An encoder, perhaps adapted, and the head on its embeddings; an encoder that is not adapted is not stored again."""
 
     backbone: Backbone
     head: probe.Head
     kind: str
-    encoder_changed: bool
 
     @property
     def classes_(self) -> list[str]:
@@ -41,7 +36,7 @@ class Teacher:
 
     def predict_proba(self, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
         """float32 [n, classes]; `cached=False` computes every embedding anew, for measuring."""
-        embeddings = embed(self.backbone, contents, cached=cached and not self.encoder_changed)
+        embeddings = embed(self.backbone, contents, cached)
         return self.head.predict_proba(embeddings)
 
     def predict(self, contents: Sequence[Any]) -> list[str]:
@@ -49,16 +44,16 @@ class Teacher:
         return [self.head.classes[best] for best in self.predict_proba(contents).argmax(axis=1)]
 
     def save(self, folder: Path, modality: str, parameters: PretrainedBackbone | CnnBackbone, seed: int) -> None:
-        """Write teacher.json, head.safetensors and, if it was changed, the encoder."""
+        """Write teacher.json, head.safetensors and, if it was adapted, the encoder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.head.save(folder / "head.safetensors")
-        if self.encoder_changed:
+        if self.backbone.adapted:
             self.backbone.save(folder / "encoder")
         description = {
             "modality": modality,
             "kind": self.kind,
             "classes": self.classes_,
-            "encoder_changed": self.encoder_changed,
+            "adapted": self.backbone.adapted,
             "backbone": {**parameters.model_dump(), "seed": seed, "fingerprint": self.backbone.fingerprint},
         }
         storage.write_json(description, folder / "teacher.json")
@@ -72,7 +67,7 @@ def load(folder: Path) -> Teacher:
     """
     description = storage.read_json(folder / "teacher.json")
     backbones = part(description["modality"], "backbone")
-    if description["encoder_changed"]:
+    if description["adapted"]:
         backbone = backbones.restore(folder / "encoder")
     else:
         wanted = description["backbone"]
@@ -85,4 +80,4 @@ def load(folder: Path) -> Teacher:
                 f"({backbone.origin}). Train again with: dvc repro"
             )
     head = probe.load_head(folder / "head.safetensors", tuple(description["classes"]))
-    return Teacher(backbone, head, description["kind"], description["encoder_changed"])
+    return Teacher(backbone, head, description["kind"])

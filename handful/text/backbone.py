@@ -1,5 +1,6 @@
 """The pretrained text encoder: where it is found, how a text becomes its input, what comes out."""
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -43,7 +44,7 @@ class Encoder(nn.Module):
 class Backbone:
     """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from."""
 
-    def __init__(self, folder: Path, max_tokens: int, origin: str) -> None:
+    def __init__(self, folder: Path, max_tokens: int, origin: str, adapted: bool) -> None:
         # transformers takes a second to import: only when a backbone is really loaded.
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
@@ -62,6 +63,7 @@ class Backbone:
         self.padding_id = int(transformer.config.pad_token_id or 0)
         self.max_tokens = max_tokens
         self.origin = origin
+        self.adapted = adapted
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self.fingerprint = hashlib.blake2b(f"{digest} {max_tokens} {pooling}".encode(), digest_size=8).hexdigest()
@@ -81,6 +83,12 @@ class Backbone:
             attention_mask[row, : len(ids)] = 1
         return {"input_ids": input_ids, "attention_mask": attention_mask}
 
+    def copy(self) -> "Backbone":
+        """One with weights of its own, free to be trained."""
+        copied = copy.copy(self)
+        copied.module, copied.adapted = copy.deepcopy(self.module), True
+        return copied
+
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer in the Hugging Face layout, and the settings beside them."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,13 +101,13 @@ class Backbone:
 def load(parameters: PretrainedBackbone, seed: int) -> Backbone:
     """Find and load the backbone that the parameters name; the seed plays no part, the weights are given."""
     folder, origin = find(parameters.name)
-    return Backbone(folder, parameters.max_tokens, origin)
+    return Backbone(folder, parameters.max_tokens, origin, adapted=False)
 
 
 def restore(folder: Path) -> Backbone:
     """Load a backbone that `Backbone.save` wrote."""
     settings = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
-    return Backbone(folder, settings["max_tokens"], f"saved in {folder}")
+    return Backbone(folder, settings["max_tokens"], f"saved in {folder}", adapted=True)
 
 
 def pretrain(backbone: Backbone, contents: Sequence[str], parameters: NoPretraining, seed: int) -> Backbone:

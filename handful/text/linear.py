@@ -107,6 +107,7 @@ class TokenView:
         self.fingerprint = f"{backbone.fingerprint}-tokens"
         self.dimensions = backbone.dimensions
         self.origin = backbone.origin
+        self.adapted = backbone.adapted
         self.module = backbone.module
         start, end = backbone.tokenizer.encode("").ids[:1], backbone.tokenizer.encode("").ids[1:]
         self._frame = lambda token: [*start, token, *end]

@@ -1,6 +1,5 @@
 """Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
 
-import copy
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -54,18 +53,16 @@ def _shallow_transformer(
 
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
     """A copy of the backbone that ends after its first `layers` layers."""
-    shallow = copy.copy(backbone)
-    shallow.module = copy.deepcopy(backbone.module)
+    shallow = backbone.copy()
     encoder = shallow.module.transformer.encoder
     encoder.layer = encoder.layer[:layers]
-    shallow.fingerprint = f"{backbone.fingerprint}-{layers}-layers"
     return shallow
 
 
 def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -> probe.Head:
     """A probe of the teacher's likeliest classes, so that training starts from a sensible head."""
     likeliest = np.array(classes)[examples.targets.argmax(axis=1)]
-    found = probe.fit(embed(shallow, examples.contents, cached=False), likeliest, 1.0)
+    found = probe.fit(embed(shallow, examples.contents), likeliest, 1.0)
     head = probe.Head(tuple(classes), np.zeros((len(classes), shallow.dimensions), np.float32), np.zeros(len(classes), np.float32))
     rows = [list(classes).index(name) for name in found.classes]
     head.coefficients[rows], head.intercept[rows] = found.coefficients, found.intercept

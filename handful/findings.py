@@ -1,0 +1,112 @@
+"""What an evaluation found out about the student: its confusions, its surest mistakes, its calibration."""
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from handful import metrics
+from handful.parameters import Evaluate
+
+MOST_PAIRS, EXAMPLES_PER_PAIR, MOST_MISTAKES = 10, 2, 10
+FEWEST_ROWS = 2  # a pair confused once says little
+THUMBNAIL_PIXELS = 96
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the report tells.
+
+    `metrics` is metrics.json; `test` has the columns id, content, label, origin; `probabilities` [rows, classes] are
+    the student's. `gate`, `crossvalidation` and `validation` are the JSON documents of the earlier stages, `set_aside`
+    the rows that ingest kept out, `training` the number of training rows of each kind.
+    """
+
+    metrics: Mapping[str, Any]
+    test: pd.DataFrame
+    classes: Sequence[str]
+    probabilities: NDArray[np.floating[Any]]
+    parameters: Evaluate
+    gate: Mapping[str, Mapping[str, Any]]
+    crossvalidation: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    set_aside: pd.DataFrame
+    training: Mapping[str, int]
+    versions: Mapping[str, str]
+    preview: Callable[[Any], str]
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The classes, then labels that only test rows have."""
+        return metrics.labels(self.test["label"].tolist(), self.classes)
+
+    @cached_property
+    def guesses(self) -> NDArray[Any]:
+        """The student's guess for each test row."""
+        return metrics.guess(self.probabilities, self.classes)
+
+    @cached_property
+    def confusion(self) -> NDArray[np.integer[Any]]:
+        """The student's confusion matrix [true, guessed], in the order of `labels`."""
+        return metrics.confusion(self.test["label"].tolist(), self.guesses, self.labels)
+
+    @cached_property
+    def bins(self) -> list[dict[str, float]]:
+        """The student's calibration bins."""
+        right = self.test["label"].to_numpy() == self.guesses
+        return metrics.calibration_bins(self.probabilities, right, self.parameters.calibration_bins)
+
+
+def confused_pairs(findings: Findings) -> list[dict[str, Any]]:
+    """The commonest confusions, each with its surest examples."""
+    wrong = findings.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
+    pairs = []
+    for true, guessed in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if wrong[true, guessed] < FEWEST_ROWS:
+            break
+        label, guess = findings.labels[true], findings.labels[guessed]
+        rows = np.flatnonzero((findings.test["label"] == label).to_numpy() & (findings.guesses == guess))
+        surest = rows[np.argsort(-findings.probabilities[rows].max(axis=1), kind="stable")][:EXAMPLES_PER_PAIR]
+        examples = [_example(findings, row) for row in surest]
+        of = int(findings.confusion[true].sum())
+        pairs.append({"true": label, "guessed": guess, "rows": len(rows), "of": of, "examples": examples})
+    return pairs
+
+
+def surest_mistakes(findings: Findings) -> list[dict[str, Any]]:
+    """The wrong guesses with the highest probability: errors of the student, or of the labels."""
+    rows = np.flatnonzero(findings.test["label"].to_numpy() != findings.guesses)
+    surest = rows[np.argsort(-findings.probabilities[rows].max(axis=1), kind="stable")][:MOST_MISTAKES]
+    return [_example(findings, row) for row in surest]
+
+
+def _example(findings: Findings, row: int) -> dict[str, Any]:
+    """One test row for people: a thumbnail where the content is a picture, else its preview."""
+    record = findings.test.iloc[row]
+    return {
+        "text": findings.preview(record["content"]),
+        "picture": _thumbnail(record["content"]) if isinstance(record["content"], bytes) else None,
+        "origin": record["origin"],
+        "true": record["label"],
+        "guessed": findings.guesses[row],
+        "probability": float(findings.probabilities[row].max()),
+    }
+
+
+def _thumbnail(content: bytes) -> str:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        small = image.convert("RGBA" if "transparency" in image.info or image.mode in ("RGBA", "LA") else "RGB")
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    encoded = io.BytesIO()
+    small.save(encoded, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

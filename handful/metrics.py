@@ -1,0 +1,151 @@
+"""How good a classifier is: scores, their bootstrap intervals, the confusion matrix and calibration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
+
+from handful.parameters import Evaluate
+
+Floats = NDArray[np.floating[Any]]
+Integers = NDArray[np.integer[Any]]
+
+
+def score(
+    truth: Sequence[str], probabilities: Floats, classes: Sequence[str], parameters: Evaluate, seed: int
+) -> dict[str, Any]:
+    """Score `probabilities` [rows, classes] against the true labels.
+
+    A row whose label is not among `classes` is an error that no classifier of these classes could avoid: it counts.
+
+    Returns:
+        accuracy, macro_recall, macro_f1, mcc, calibration_error, and intervals: low and high ends of the first four.
+    """
+    guesses = guess(probabilities, classes)
+    counts = confusion(truth, guesses, labels(truth, classes))
+    bins = calibration_bins(probabilities, np.asarray(truth, dtype=object) == guesses, parameters.calibration_bins)
+    scores = {name: float(value[0]) for name, value in _scores(*_margins(counts[None])).items()}
+    return {**scores, "calibration_error": calibration_error(bins), "intervals": intervals(counts, parameters, seed)}
+
+
+def guess(probabilities: Floats, classes: Sequence[str]) -> NDArray[Any]:
+    """Return the most probable label of each row; the first one when several are equally probable."""
+    names: NDArray[Any] = np.asarray(classes, dtype=object)
+    return np.asarray(names[probabilities.argmax(axis=1)])
+
+
+def labels(truth: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return the classes, then the labels that only the test rows have, sorted."""
+    return [*classes, *sorted(set(truth) - set(classes))]
+
+
+def confusion(truth: Sequence[str], guesses: Sequence[str] | NDArray[Any], names: Sequence[str]) -> Integers:
+    """Count the rows [true label, guessed label], both in the order of `names`."""
+    place = {name: index for index, name in enumerate(names)}
+    rows, columns = [place[label] for label in truth], [place[label] for label in guesses]
+    return np.asarray(confusion_matrix(rows, columns, labels=range(len(names))))
+
+
+def per_class(counts: Integers, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return label, precision, recall, f1 and support of each class of a confusion matrix; 0 where undefined."""
+    hits, support, guessed = (margin[0] for margin in _margins(counts[None]))
+    precision, recall, f1 = _divide(hits, guessed), _divide(hits, support), _divide(2 * hits, support + guessed)
+    return [
+        {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for name, p, r, f, s in zip(names, precision, recall, f1, support, strict=True)
+    ]
+
+
+def intervals(counts: Integers, parameters: Evaluate, seed: int) -> dict[str, list[float]]:
+    """Percentile intervals of the bootstrap over test rows (Efron 1979) for each score of a confusion matrix.
+
+    The scores depend on the rows only through the cells of the matrix, and resampled rows fall into the cells as a
+    multinomial draw: so the cost does not grow with the number of rows.
+    """
+    cells = np.nonzero(counts)
+    rows = int(counts.sum())
+    drawn = np.random.default_rng(seed).multinomial(rows, counts[cells] / rows, size=parameters.bootstrap_samples)
+    names = np.arange(len(counts))
+    hits = drawn @ ((cells[0] == cells[1])[:, None] & (cells[0][:, None] == names)).astype(np.int64)
+    support, guessed = (drawn @ (cells[axis][:, None] == names).astype(np.int64) for axis in (0, 1))
+    tail = (1 - parameters.confidence_level) / 2
+    return {
+        name: [float(end) for end in np.quantile(values, [tail, 1 - tail])]
+        for name, values in _scores(hits, support, guessed).items()
+    }
+
+
+def gain(
+    truth: Sequence[str], guesses: NDArray[Any], reference: NDArray[Any], parameters: Evaluate, seed: int
+) -> dict[str, Any]:
+    """Accuracy won over the guesses of a reference on the same rows, with the interval of a paired bootstrap.
+
+    A row counts +1 where only the first is right and -1 where only the reference is.
+    """
+    right, matched = (np.asarray(truth, dtype=object) == guessed for guessed in (guesses, reference))
+    difference = right.astype(int) - matched.astype(int)
+    shares = np.bincount(difference + 1, minlength=3) / len(difference)
+    drawn = np.random.default_rng(seed).multinomial(len(difference), shares, size=parameters.bootstrap_samples)
+    tail = (1 - parameters.confidence_level) / 2
+    ends = np.quantile((drawn[:, 2] - drawn[:, 0]) / len(difference), [tail, 1 - tail])
+    return {"accuracy": float(difference.mean()), "interval": [float(end) for end in ends]}
+
+
+def calibration_bins(probabilities: Floats, correct: NDArray[np.bool_], bins: int) -> list[dict[str, float]]:
+    """Group the rows by their highest probability into `bins` of equal width, open below and closed above.
+
+    Returns:
+        for each bin low, high, rows, and the mean confidence and accuracy of its rows (0 in an empty bin).
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    mean_confidence = _divide(np.bincount(place, confidence, bins), rows)
+    accuracy = _divide(np.bincount(place, correct.astype(np.float64), bins), rows)
+    return [
+        {
+            "low": index / bins,
+            "high": (index + 1) / bins,
+            "rows": int(rows[index]),
+            "confidence": float(mean_confidence[index]),
+            "accuracy": float(accuracy[index]),
+        }
+        for index in range(bins)
+    ]
+
+
+def calibration_error(bins: Sequence[dict[str, float]]) -> float:
+    """Expected calibration error (Guo et al. 2017, eq. 3): the mean gap of confidence and accuracy over the rows."""
+    gaps = sum(place["rows"] * abs(place["accuracy"] - place["confidence"]) for place in bins)
+    return float(gaps / sum(place["rows"] for place in bins))
+
+
+def _margins(counts: Integers) -> tuple[Integers, Integers, Integers]:
+    """Right guesses, rows and guesses, each [matrices, classes], of `counts` [matrices, classes, classes]."""
+    return counts.diagonal(axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)
+
+
+def _scores(hits: Integers, support: Integers, guessed: Integers) -> dict[str, Floats]:
+    """Accuracy, macro recall, macro F1 and Matthews correlation (Gorodkin 2004, eq. 8), each [matrices].
+
+    Recall is averaged over the labels that occur; F1 over those that occur or are guessed, as in scikit-learn.
+    """
+    rows, right = support.sum(axis=1, dtype=np.float64), hits.sum(axis=1, dtype=np.float64)
+    seen, named = (support > 0).sum(axis=1), (support + guessed > 0).sum(axis=1)
+    covariance = right * rows - (support * guessed).sum(axis=1, dtype=np.float64)
+    spread_of_truth = rows**2 - (support**2).sum(axis=1, dtype=np.float64)
+    spread_of_guesses = rows**2 - (guessed**2).sum(axis=1, dtype=np.float64)
+    return {
+        "accuracy": right / rows,
+        "macro_recall": _divide(hits, support).sum(axis=1) / seen,
+        "macro_f1": _divide(2 * hits, support + guessed).sum(axis=1) / named,
+        "mcc": _divide(covariance, np.sqrt(spread_of_truth * spread_of_guesses)),
+    }
+
+
+def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """Divide, with 0 where the denominator is 0."""
+    zeros = np.zeros(np.shape(numerator), dtype=np.float64)
+    return np.asarray(np.divide(numerator, denominator, out=zeros, where=np.asarray(denominator) != 0))

@@ -1,0 +1,130 @@
+"""What a good row and a usable set of tables are: the rules, and the measurements that they judge."""
+
+from types import ModuleType
+
+import pandas as pd
+
+from handful.checks import Rule
+from handful.parameters import Validate
+
+COLUMNS = ["id", "content", "label", "key", "origin"]
+WITH_LABELS = ("labelled", "test", "source")
+UNUSABLE = "unusable"
+
+SCHEMA = Rule(
+    "fatal", "ExpectTableColumnsToMatchSet", {"column_set": COLUMNS}, "wrong columns", "make the tables with: dvc repro"
+)
+
+
+def measure_rows(tables: dict[str, pd.DataFrame], parameters: Validate, content: ModuleType) -> dict[str, pd.DataFrame]:
+    """Add to each row what the rules look at; a count is null where content or key is missing."""
+    prints = {name: _fingerprints(table, content) for name, table in tables.items()}
+    test_rows = prints["test"].value_counts()
+    return {
+        name: table.assign(
+            **{UNUSABLE: _complaints(table, parameters, content)},
+            earlier_repeats=_earlier(pd.DataFrame({"content": prints[name], "label": table["label"]}), prints[name]),
+            earlier_keys=_earlier(table[["key"]], table["key"]),
+            labels_of_content=table.groupby(prints[name])["label"].transform("nunique"),
+            test_rows=prints[name].map(test_rows).where(prints[name].isna(), prints[name].map(test_rows).fillna(0)),
+        )
+        for name, table in tables.items()
+    }
+
+
+def _fingerprints(table: pd.DataFrame, content: ModuleType) -> pd.Series:
+    missing = table["content"].isna()
+    prints = [
+        None if gone else content.fingerprint(value) for value, gone in zip(table["content"], missing, strict=True)
+    ]
+    return pd.Series(prints, index=table.index, dtype="str")
+
+
+def _complaints(table: pd.DataFrame, parameters: Validate, content: ModuleType) -> pd.Series:
+    present = table["content"].dropna()
+    reasons = [content.check(value, parameters.minimum_size, parameters.maximum_size) for value in present]
+    return pd.Series(reasons, index=present.index, dtype="str").reindex(table.index)
+
+
+def _earlier(same: pd.DataFrame, given: pd.Series) -> pd.Series:
+    """Count the earlier rows that are equal in all columns of `same`, where `given` is not null."""
+    return same.groupby(list(same.columns), dropna=False).cumcount().where(given.notna())
+
+
+def row_rules(table: str, labels: list[str]) -> list[Rule]:
+    """Give the rules for the rows of a table; `labels` are those of the labelled rows."""
+    rules = [
+        Rule("row", "ExpectColumnValuesToNotBeNull", {"column": "content"}, "content is missing"),
+        # The value of this column is the reason: what the modality's own check says.
+        Rule("row", "ExpectColumnValuesToBeNull", {"column": UNUSABLE}, "unusable content"),
+        _at_most("earlier_repeats", 0, "exact repeat of an earlier row"),
+        _at_most("earlier_keys", 0, "key of an earlier row"),
+    ]
+    if table in WITH_LABELS:
+        rules.append(Rule("row", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing"))
+        rules.append(_at_most("labels_of_content", 1, "same content with different labels"))
+    if table == "test":
+        within = {"column": "label", "value_set": labels}
+        rules.append(Rule("row", "ExpectColumnValuesToBeInSet", within, "label that no labelled row has"))
+    else:
+        rules.append(_at_most("test_rows", 0, "content of a test row"))
+    return rules
+
+
+def _at_most(column: str, bound: float, reason: str) -> Rule:
+    return Rule("row", "ExpectColumnValuesToBeBetween", {"column": column, "max_value": bound}, reason)
+
+
+def measure_classes(given: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
+    """Give one row per label that the labelled table came with: accepted rows, and labels that are spelt alike."""
+    labels = pd.Series(sorted(given["label"].dropna().unique()), dtype="str")
+    rows = labels.map(accepted["label"].value_counts()).fillna(0).astype(int)
+    folded = labels.map(lambda label: " ".join(label.split()).casefold())
+    origins = given.groupby("label")["origin"].first()
+    shown = [
+        f"{label!r}: {count} accepted (first in {origins[label]})" for label, count in zip(labels, rows, strict=True)
+    ]
+    return pd.DataFrame(
+        {"label": labels, "rows": rows, "spellings": folded.map(folded.value_counts()).astype(int), "shown": shown}
+    )
+
+
+def measure_table(rows_in: int, accepted: int, reasons: dict[str, int]) -> pd.DataFrame:
+    """Give one row that sums up a table."""
+    counts = ", ".join(f"{reason} ({count})" for reason, count in reasons.items()) or "it was empty"
+    shown = f"{accepted} of {rows_in} rows accepted: {counts}"
+    share = (rows_in - accepted) / rows_in if rows_in else 0.0
+    return pd.DataFrame({"accepted": [accepted], "share_quarantined": [share], "shown": [shown]})
+
+
+def class_rules(parameters: Validate) -> list[Rule]:
+    """Give the rules for the classes as a whole."""
+    between = "ExpectColumnValuesToBeBetween"
+    enough = {"column": "rows", "min_value": parameters.minimum_rows_per_class}
+    return [
+        Rule("fatal", between, enough, "classes with too few rows", "label more rows of these classes, or remove them"),
+        Rule(
+            "fatal",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 2},
+            "too few classes",
+            "label rows of two classes or more, and check that ingest.columns.label in params.yaml is the right one",
+        ),
+        Rule(
+            "warning",
+            between,
+            {"column": "spellings", "max_value": 1},
+            "labels that differ only in case or white space",
+        ),
+    ]
+
+
+def table_rules(table: str, parameters: Validate) -> list[Rule]:
+    """Give the rules for a table as a whole."""
+    between = "ExpectColumnValuesToBeBetween"
+    share = {"column": "share_quarantined", "max_value": parameters.maximum_share_quarantined}
+    look = "see why in quarantined.parquet and correct the data, or change validate in params.yaml"
+    rules = [Rule("fatal", between, share, "too many rows quarantined", look)]
+    if table in ("labelled", "test"):
+        rules.append(Rule("fatal", between, {"column": "accepted", "min_value": 1}, "no rows left", look))
+    return rules

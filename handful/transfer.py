@@ -1,0 +1,138 @@
+"""From a backbone to a teacher: the candidates, and cross-validation that chooses among them."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from handful import crossvalidation, probe
+from handful.embedding import Backbone, embed
+from handful.parameters import FullFineTuning, LinearProbe, PretrainTransfer, Probe
+from handful.teacher import Teacher
+from handful.training import Classifier, Examples, Schedule, fit
+
+log = logging.getLogger("handful.transfer")
+TINY = 1e-7
+
+
+def linear_probe(backbone: Backbone, rows: pd.DataFrame, head: Probe) -> Teacher:
+    """Logistic regression on the embeddings of the rows (columns content, label, weight)."""
+    embeddings = embed(backbone, rows["content"].tolist())
+    weights = rows["weight"].to_numpy(float)
+    return Teacher(backbone, probe.fit(embeddings, rows["label"].to_numpy(str), head.inverse_regularisation, weights), "linear_probe")
+
+
+def full_fine_tuning(
+    backbone: Backbone,
+    rows: pd.DataFrame,
+    head: Probe,
+    settings: FullFineTuning,
+    epochs: int,
+    seed: int,
+    held_out: pd.DataFrame | None,
+    what: str,
+) -> tuple[Teacher, int]:
+    """Train all weights, starting from the probe (Kumar et al. 2022, LP-FT).
+
+    With `held_out` rows, training stops early by their loss; without, after `epochs`.
+
+    Returns:
+        the teacher and the number of epochs that its weights have seen.
+    """
+    start = linear_probe(backbone, rows, head).head
+    tuned = backbone.copy()
+    network = Classifier(tuned.module, start)
+    schedule = Schedule(
+        learning_rate=settings.learning_rate,
+        head_learning_rate=settings.head_learning_rate,
+        weight_decay=settings.weight_decay,
+        epochs=epochs,
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+    )
+    validation = None if held_out is None else _examples(held_out, start.classes)
+    history = fit(network, tuned.collate, _examples(rows, start.classes), schedule, seed, validation, what)
+    network.cpu()
+    return Teacher(tuned, network.trained_head(start.classes), "full_fine_tuning"), history.best_epoch
+
+
+def choose(
+    backbone: Backbone, training: pd.DataFrame, parameters: PretrainTransfer, head: Probe, seed: int
+) -> tuple[Teacher, list[dict[str, Any]]]:
+    """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
+
+    Candidates stand from simple to complex: a later one wins only by a gain of more than `minimum_gain` standard
+    errors over the best before it.
+    """
+    labelled = training[training["origin_kind"] == "labelled"]
+    folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, seed)
+    best, best_correct, records, epochs_of = 0, np.empty(0), [], []
+    for number, candidate in enumerate(parameters.candidates):
+        probabilities, epochs = _held_out_probabilities(backbone, training, labelled, candidate, folds, head, seed)
+        correct = (probabilities.argmax(axis=1) == _codes(labelled)).astype(float)
+        gain = crossvalidation.paired_gain(correct, best_correct) if number else crossvalidation.Gain(0.0, 0.0)
+        if number == 0 or gain.clears(parameters.minimum_gain):
+            best, best_correct = number, correct
+        epochs_of.append(epochs)
+        records.append(_record(candidate.kind, probabilities, labelled, gain))
+        log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
+    records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
+    winner = parameters.candidates[best]
+    if isinstance(winner, LinearProbe):
+        return linear_probe(backbone, training, head), records
+    teacher, _ = full_fine_tuning(backbone, training, head, winner, epochs_of[best], seed, None, "fine-tuning on all rows")
+    return teacher, records
+
+
+def _held_out_probabilities(
+    backbone: Backbone,
+    training: pd.DataFrame,
+    labelled: pd.DataFrame,
+    candidate: LinearProbe | FullFineTuning,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    head: Probe,
+    seed: int,
+) -> tuple[np.ndarray, int]:
+    """float32 [labelled, classes], each row predicted while held out; and the median of the folds' best epochs."""
+    probabilities = np.zeros((len(labelled), labelled["label"].nunique()), np.float32)
+    epochs = []
+    for number, (_, held) in enumerate(folds, start=1):
+        rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
+        if isinstance(candidate, LinearProbe):
+            teacher = linear_probe(backbone, rows, head)
+        else:
+            what = f"fine-tuning, fold {number} of {len(folds)}"
+            teacher, epoch = full_fine_tuning(backbone, rows, head, candidate, candidate.epochs, seed, held_out, what)
+            epochs.append(epoch)
+        probabilities[held] = teacher.predict_proba(held_out["content"].tolist())
+    return probabilities, int(np.median(epochs)) if epochs else 0
+
+
+def _learnable(training: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:
+    """The rows that know nothing of those held out: not they, not their children, no guesses made with their help."""
+    related = training["id"].isin(held_out) | training["parent"].isin(held_out)
+    return training[~related & (training["origin_kind"] != "pool")]
+
+
+def _examples(rows: pd.DataFrame, classes: Sequence[str]) -> Examples:
+    codes = pd.Categorical(rows["label"], categories=list(classes)).codes
+    targets = np.eye(len(classes), dtype=np.float32)[codes]
+    return Examples(rows["content"].tolist(), targets, rows["weight"].to_numpy(np.float32))
+
+
+def _codes(labelled: pd.DataFrame) -> np.ndarray:
+    return np.unique(labelled["label"].to_numpy(str), return_inverse=True)[1]
+
+
+def _record(kind: str, probabilities: np.ndarray, labelled: pd.DataFrame, gain: crossvalidation.Gain) -> dict[str, Any]:
+    codes = _codes(labelled)
+    true = np.maximum(probabilities[np.arange(len(codes)), codes], TINY)
+    return {
+        "kind": kind,
+        "accuracy": float((probabilities.argmax(axis=1) == codes).mean()),
+        "log_loss": float(-np.log(true).mean()),
+        "gain": gain.mean,
+        "standard_error": gain.standard_error,
+    }

@@ -1,0 +1,56 @@
+"""Augment: multiply the labelled rows, and say of each new row how well it fits its class."""
+
+import logging
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from handful import quality, storage
+from handful.embedding import Backbone, embed
+from handful.modality import part
+from handful.parameters import Augment, Parameters
+from tasks import start
+
+log = logging.getLogger("handful.augment")
+COLUMNS = ["id", "content", "label", "parent", "operation", "distance", "likelihood", "quality"]
+
+
+def augment(
+    labelled: pd.DataFrame, parameters: Augment, augmentation: ModuleType, content: ModuleType, backbone: Backbone, seed: int
+) -> pd.DataFrame:
+    """Make new rows and drop the share of each operation's rows that fit their class worst.
+
+    Returns:
+        COLUMNS; `parent` is the id of the labelled row that a row was made from, or `label:<label>`.
+    """
+    rows = augmentation.augment(labelled, parameters.operations, parameters.rows_per_example, backbone, seed)
+    rows = rows.assign(id=[content.fingerprint(value) for value in rows["content"]])
+    judged = quality.judge(
+        embed(backbone, labelled["content"].tolist()),
+        labelled["label"].to_numpy(str),
+        embed(backbone, rows["content"].tolist()),
+        rows["label"].to_numpy(str),
+    )
+    rows = pd.concat([rows, judged], axis=1)
+    worst_first = rows.sort_values(["operation", "quality", "id"]).groupby("operation").cumcount()
+    dropped = worst_first < (rows.groupby("operation")["id"].transform("size") * parameters.share_dropped).astype(np.int64)
+    return rows.loc[~dropped.reindex(rows.index), COLUMNS].reset_index(drop=True)
+
+
+def main(parameters: Parameters, validate: Path, out: Path) -> None:
+    """Read the accepted labelled rows, write the new ones and their number per operation."""
+    labelled = storage.read_table(validate / "labelled.parquet")
+    backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed)
+    log.info("The backbone is %s", backbone.origin)
+    augmentation, content = (part(parameters.modality, name) for name in ("augmentation", "content"))
+    rows = augment(labelled, parameters.augment, augmentation, content, backbone, parameters.seed)
+    storage.write_table(rows, out / "rows.parquet")
+    summary = rows.groupby("operation")["quality"].agg(["size", "mean"]).rename(columns={"size": "rows", "mean": "quality"})
+    storage.write_json(summary.round(4).to_dict("index"), out / "augment.json")
+    log.info("%d new rows from %d labelled ones", len(rows), len(labelled))
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,78 @@
+"""Distill: students that learn from the teacher's probabilities on the pool and from the labels."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from handful import storage
+from handful.distillation import Trained, save_student, transfer_set
+from handful.modality import part
+from handful.parameters import Distill, Parameters
+from handful.teacher import Teacher, load
+from tasks import start
+
+log = logging.getLogger("handful.distill")
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """The students by kind, the default first, their classes, and how many rows they learned from."""
+
+    students: dict[str, Trained]
+    classes: list[str]
+    rows: dict[str, int]
+
+
+def distill(
+    training: pd.DataFrame,
+    unlabelled: pd.DataFrame,
+    teacher: Teacher,
+    parameters: Distill,
+    trainers: ModuleType,
+    seed: int,
+) -> Distilled:
+    """Train every student of the parameters on labelled rows (their labels) and all others (the teacher's opinion).
+
+    Args:
+        training: the training table of select.
+        unlabelled: the pool.
+        trainers: the modality's student module.
+    """
+    labelled = training[training["origin_kind"] == "labelled"]
+    added = training[~training["origin_kind"].isin(["labelled", "pool"])]
+    large = [*unlabelled["content"], *added["content"]]
+    examples = transfer_set(
+        labelled["content"].tolist(),
+        labelled["label"].tolist(),
+        large,
+        teacher.predict_proba(large),
+        teacher.classes_,
+        parameters.temperature,
+        parameters.pool_weight,
+    )
+    students = {
+        student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
+        for student in parameters.students
+    }
+    return Distilled(students, teacher.classes_, {"labelled": len(labelled), "by_teacher": len(large)})
+
+
+def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, out: Path) -> None:
+    """Read training table, pool and teacher; write the default student to `student`, each other one to `others`."""
+    training = storage.read_table(select / "training.parquet")
+    unlabelled = storage.read_table(validate / "unlabelled.parquet")
+    teacher = load(transfer / "teacher")
+    trainers = part(parameters.modality, "student")
+    made = distill(training, unlabelled, teacher, parameters.distill, trainers, parameters.seed)
+    default, *others = made.students
+    for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
+        save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
+    storage.write_json({"default": default, "others": others, "rows": made.rows}, out / "distill.json")
+    log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,120 @@
+"""Evaluate: scores teacher, students and baseline on the test rows, and writes the report that people read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from handful import __version__, latency, metrics, plots, report, storage, student, teacher
+from handful.classifier import CachingClassifier, Classifier
+from handful.errors import DataError
+from handful.findings import Findings
+from handful.modality import part
+from handful.parameters import Evaluate, Parameters
+from tasks import start
+
+PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """metrics.json, predictions.parquet, and the default student's probabilities [rows, classes]."""
+
+    metrics: dict[str, Any]
+    predictions: pd.DataFrame
+    probabilities: NDArray[Any]
+
+
+def evaluate(
+    test: pd.DataFrame,
+    adapted: CachingClassifier,
+    students: Mapping[str, Classifier],
+    baseline: CachingClassifier,
+    parameters: Evaluate,
+    seed: int,
+) -> Evaluation:
+    """Score the adapted teacher, the students by kind (the first is the default) and the baseline on the test rows.
+
+    Raises:
+        DataError: there are no test rows.
+    """
+    if test.empty:
+        raise DataError("The test table has no rows, so nothing can be scored. Name rows in ingest.test and run again.")
+    default, *others = students
+    cached = {"teacher": adapted, "baseline": baseline}
+    everyone: dict[str, Classifier] = {**cached, **students}
+    timed = {kind: one.predict_proba for kind, one in students.items()}
+    timed |= {name: partial(one.predict_proba, cached=False) for name, one in cached.items()}
+    truth, contents = test["label"].tolist(), test["content"].tolist()
+    probabilities = {name: one.predict_proba(contents) for name, one in everyone.items()}
+    guesses = {name: metrics.guess(probabilities[name], one.classes_) for name, one in everyone.items()}
+    records = {
+        name: {
+            **metrics.score(truth, probabilities[name], one.classes_, parameters, seed),
+            **latency.measure(timed[name], contents[: parameters.latency_rows]),
+            "size_bytes": one.size_bytes,
+        }
+        for name, one in everyone.items()
+    }
+    classes = students[default].classes_
+    scores = {
+        "classes": len(classes),
+        "rows": len(test),
+        "unseen_labels": {label: truth.count(label) for label in metrics.labels(truth, classes)[len(classes) :]},
+        "teacher": records["teacher"],
+        "student": {"kind": default, **records[default]},
+        "others": {kind: records[kind] for kind in others},
+        "baseline": records["baseline"],
+        "gain_over_baseline": metrics.gain(truth, guesses[default], guesses["baseline"], parameters, seed),
+    }
+    predictions = test[["id", "origin", "label"]].copy()
+    for name, source in (("teacher", "teacher"), ("student", default)):
+        predictions[f"{name}_guess"] = guesses[source]
+        predictions[f"{name}_probability"] = probabilities[source].max(axis=1)
+    return Evaluation(scores, predictions, probabilities[default])
+
+
+def main(
+    parameters: Parameters, ingest: Path, validate: Path, select: Path, transfer: Path, distill: Path, out: Path
+) -> None:
+    """Read what the earlier stages left, evaluate, and write numbers, pictures and report."""
+    test = storage.read_table(validate / "test.parquet")
+    default, *others = (str(chosen.kind) for chosen in parameters.distill.students)
+    students = {default: student.load(distill / "student", threads=1)}
+    students |= {kind: student.load(distill / "others" / kind, threads=1) for kind in others}
+    adapted, baseline = (teacher.load(transfer / name) for name in ("teacher", "baseline"))
+    evaluation = evaluate(test, adapted, students, baseline, parameters.evaluate, parameters.seed)
+    findings = Findings(
+        metrics=evaluation.metrics,
+        test=test,
+        classes=students[default].classes_,
+        probabilities=evaluation.probabilities,
+        parameters=parameters.evaluate,
+        gate=storage.read_json(select / "gate.json"),
+        crossvalidation=storage.read_json(transfer / "crossvalidation.json"),
+        validation=storage.read_json(validate / "validation.json"),
+        set_aside=storage.read_table(ingest / "set_aside.parquet"),
+        training=storage.read_table(select / "training.parquet")["origin_kind"].value_counts().to_dict(),
+        versions={"handful": __version__, "python": python_version(), **{name: version(name) for name in PACKAGES}},
+        preview=part(parameters.modality, "content").preview,
+    )
+    _write(evaluation, findings, out)
+
+
+def _write(evaluation: Evaluation, findings: Findings, folder: Path) -> None:
+    storage.write_table(evaluation.predictions, folder / "predictions.parquet")
+    plots.plot_confusion(findings.confusion, findings.labels, folder / "confusion.png")
+    plots.plot_reliability(findings.bins, folder / "reliability.png")
+    storage.write_text(report.html(findings), folder / "report.html")
+    storage.write_text(report.markdown(findings), folder / "report.md")
+    storage.write_json(evaluation.metrics, folder / "metrics.json")
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,71 @@
+"""Pretrain-transfer: adapt the backbone, and let cross-validation choose how the teacher is made."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from handful import storage
+from handful.embedding import Backbone
+from handful.modality import part
+from handful.parameters import Parameters, PretrainTransfer, Probe
+from handful.teacher import Teacher
+from handful.transfer import choose, linear_probe
+from tasks import start
+
+log = logging.getLogger("handful.pretrain_transfer")
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """The teacher, the baseline it has to beat (a probe on the frozen backbone), and how the choice was made."""
+
+    teacher: Teacher
+    baseline: Teacher
+    crossvalidation: dict[str, Any]
+
+
+def pretrain_transfer(
+    training: pd.DataFrame,
+    pool: Sequence[Any],
+    parameters: PretrainTransfer,
+    head: Probe,
+    backbones: ModuleType,
+    backbone: Backbone,
+    seed: int,
+) -> Transferred:
+    """Pretrain on all contents without labels, cross-validate the candidates on the labelled rows, train the winner.
+
+    Args:
+        training: the training table of select.
+        pool: contents of the unlabelled rows.
+    """
+    labelled = training[training["origin_kind"] == "labelled"]
+    baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
+    contents = [*pool, *labelled["content"]]
+    pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
+    teacher, records = choose(pretrained, training, parameters, head, seed)
+    return Transferred(teacher, baseline, {"candidates": records, "backbone": pretrained.origin})
+
+
+def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:
+    """Read the training table and the pool, write teacher, baseline and the record of the choice."""
+    training = storage.read_table(select / "training.parquet")
+    pool = storage.read_table(validate / "unlabelled.parquet")["content"].tolist()
+    backbones = part(parameters.modality, "backbone")
+    backbone = backbones.load(parameters.backbone, parameters.seed)
+    made = pretrain_transfer(
+        training, pool, parameters.pretrain_transfer, parameters.probe, backbones, backbone, parameters.seed
+    )
+    for name, one in (("teacher", made.teacher), ("baseline", made.baseline)):
+        one.save(out / name, parameters.modality, parameters.backbone, parameters.seed)
+    storage.write_json(made.crossvalidation, out / "crossvalidation.json")
+    log.info("The teacher is a %s on %s", made.teacher.kind, made.crossvalidation["backbone"])
+
+
+if __name__ == "__main__":
+    start(main)

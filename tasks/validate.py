@@ -1,0 +1,120 @@
+"""Validate: quarantine the rows that break a rule, and stop where the tables as a whole cannot be used."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from handful import rules
+from handful.checks import Finding, examine, failure
+from handful.errors import DataError
+from handful.modality import part
+from handful.parameters import Parameters, Validate
+from handful.storage import read_table, write_json, write_table
+from tasks import start
+
+log = logging.getLogger("handful.validate")
+
+TABLES = ["labelled", "unlabelled", "test", "source"]
+SEPARATOR = "; "
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The accepted tables, the quarantined rows with table and reasons, and the report."""
+
+    tables: dict[str, pd.DataFrame]
+    quarantined: pd.DataFrame
+    report: dict[str, Any]
+
+    def require_usable(self) -> None:
+        """Raise a DataError that lays out the broken fatal rules, if there are any."""
+        if self.report["problem"] is not None:
+            raise DataError(self.report["problem"])
+
+
+def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: ModuleType) -> Validated:
+    """Split each table into accepted and quarantined rows, and judge what is left as a whole.
+
+    Raises:
+        DataError: a table lacks columns, so that its rows cannot be judged.
+    """
+    _require_columns(tables)
+    measured = rules.measure_rows(tables, parameters, content)
+    labels = sorted(tables["labelled"]["label"].dropna().unique())
+    findings = examine(measured, {name: rules.row_rules(name, labels) for name in tables})
+    reasons = {name: _reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
+    kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
+    judged = [table.assign(table=name, reasons=reasons[name]) for name, table in tables.items()]
+    rows = pd.concat(judged, ignore_index=True)
+    quarantined = rows[rows["reasons"] != ""].reset_index(drop=True)
+    assert len(rows) == len(quarantined) + sum(map(len, kept.values()))
+    whole, problem = _judge_wholes(tables, kept, quarantined, parameters)
+    report = {
+        "tables": {name: _counts(table, kept[name]) for name, table in tables.items()},
+        "reasons": _count_reasons(quarantined),
+        "expectations": [finding.record() for finding in [*findings, *whole]],
+        "classes": sorted(kept["labelled"]["label"].unique()),
+        "problem": problem,
+    }
+    return Validated(kept, quarantined, report)
+
+
+def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
+    broken = [f for f in examine(tables, {name: [rules.SCHEMA] for name in tables}) if not f.success]
+    if broken:
+        raise DataError(failure(broken, tables))
+
+
+def _reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
+    """Join for each row the reasons of the rules that it breaks; "" for a good row."""
+    reasons: list[list[str]] = [[] for _ in range(len(measured))]
+    for finding in findings:
+        own = finding.rule.arguments["column"] == rules.UNUSABLE
+        for position in finding.broken_by:
+            reasons[position].append(measured[rules.UNUSABLE].iloc[position] if own else finding.rule.reason)
+    return pd.Series([SEPARATOR.join(some) for some in reasons], index=measured.index, dtype="str")
+
+
+def _judge_wholes(
+    tables: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], quarantined: pd.DataFrame, parameters: Validate
+) -> tuple[list[Finding], str | None]:
+    """Judge tables and classes as a whole; give the findings and the text of what is fatal."""
+    summed = {
+        name: rules.measure_table(
+            len(table), len(kept[name]), _count_reasons(quarantined[quarantined["table"] == name])
+        )
+        for name, table in tables.items()
+    }
+    summed["classes"] = rules.measure_classes(tables["labelled"], kept["labelled"])
+    wanted = {name: rules.table_rules(name, parameters) for name in tables} | {"classes": rules.class_rules(parameters)}
+    findings = examine(summed, wanted)
+    fatal = [finding for finding in findings if finding.rule.severity == "fatal" and not finding.success]
+    return findings, failure(fatal, summed) if fatal else None
+
+
+def _count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
+    return dict(sorted(Counter(reason for row in quarantined["reasons"] for reason in row.split(SEPARATOR)).items()))
+
+
+def _counts(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
+    return {"rows_in": len(table), "accepted": len(kept), "quarantined": len(table) - len(kept)}
+
+
+def main(parameters: Parameters, ingested: Path, output: Path) -> None:
+    tables = {name: read_table(ingested / f"{name}.parquet") for name in TABLES}
+    validated = validate(tables, parameters.validate_, part(parameters.modality, "content"))
+    # Written before it may fail, so that a person can look at what was quarantined and why.
+    for name, table in [*validated.tables.items(), ("quarantined", validated.quarantined)]:
+        write_table(table, output / f"{name}.parquet")
+        log.info("%s: %d rows", name, len(table))
+    write_json(validated.report, output / "validation.json")
+    validated.require_usable()
+
+
+if __name__ == "__main__":
+    start(main)

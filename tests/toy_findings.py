@@ -1,0 +1,76 @@
+"""Findings of a small made-up evaluation, for the tests of what is told about it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from handful import metrics
+from handful.findings import Findings
+from handful.parameters import Evaluate
+
+PARAMETERS = Evaluate(bootstrap_samples=200, confidence_level=0.95, calibration_bins=10, latency_rows=8)
+
+
+def leaning(truth: Sequence[str], classes: Sequence[str], skill: float, seed: int) -> np.ndarray:
+    """Random probabilities [rows, classes] that lean to the true label, the more the higher the skill."""
+    logits = np.random.default_rng(seed).normal(size=(len(truth), len(classes)))
+    logits += skill * (np.asarray(truth, dtype=object)[:, None] == np.asarray(classes, dtype=object))
+    exponents = np.exp(logits)
+    return exponents / exponents.sum(axis=1, keepdims=True)
+
+
+def toy(
+    truth: Sequence[str],
+    classes: Sequence[str],
+    contents: Sequence[Any],
+    probabilities: np.ndarray | None = None,
+    origin: str = "test.csv row",
+    reason: str = "It does not help on the labelled rows.",
+    preview: Callable[[Any], str] = str,
+) -> Findings:
+    """Findings over these test rows; without `probabilities`, the student is right on most of them."""
+    student = leaning(truth, classes, 2.0, seed=1) if probabilities is None else probabilities
+    guesses = [metrics.guess(some, classes) for some in (student, leaning(truth, classes, 1.0, seed=2))]
+    record = {
+        **metrics.score(truth, student, classes, PARAMETERS, seed=3),
+        "rows_per_second": 1000.0,
+        "milliseconds_per_row": 0.5,
+        "size_bytes": 1_234_567,
+    }
+    origins = [f"{origin} {row + 2}" for row in range(len(truth))]
+    ids = [f"{row:032x}" for row in range(len(truth))]
+    table = {"rows_in": 10, "accepted": 9, "quarantined": 1}
+    return Findings(
+        metrics={
+            "classes": len(classes),
+            "rows": len(truth),
+            "unseen_labels": {label: 1 for label in metrics.labels(truth, classes)[len(classes) :]},
+            "teacher": record,
+            "student": {"kind": "linear", **record},
+            "others": {"shallow_transformer": record},
+            "baseline": record,
+            "gain_over_baseline": metrics.gain(truth, *guesses, PARAMETERS, seed=3),
+        },
+        test=pd.DataFrame({"id": ids, "content": contents, "label": truth, "origin": origins}),
+        classes=classes,
+        probabilities=student,
+        parameters=PARAMETERS,
+        gate={
+            "augmentation": {"rows": 8, "gain": 0.02, "standard_error": 0.01, "used": True, "reason": "It helps."},
+            "pool": {"rows": 9, "gain": -0.01, "standard_error": 0.01, "used": False, "reason": reason},
+            "source": {"rows": 0, "gain": None, "standard_error": None, "used": False, "reason": "There are none."},
+        },
+        crossvalidation={
+            "candidates": [
+                {"kind": "linear_probe", "accuracy": 0.8, "log_loss": 0.7, "gain": None, "standard_error": None}
+                | {"chosen": True}
+            ]
+        },
+        validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},
+        set_aside=pd.DataFrame({"table": ["unlabelled"], "origin": [origin], "reason": [reason]}),
+        training={"labelled": 9, "augmented": 8},
+        versions={"handful": "0.1.0"},
+        preview=preview,
+    )
