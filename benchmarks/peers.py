@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.trained import Trained, peak_rss_bytes, timed
 from handful.modality import part
-from handful.parameters import Parameters
+from handful.parameters import Parameters, Probe
 
 INVERSE_REGULARISATION = 10.0
 SETFIT = {"num_iterations": 20, "batch_size": 16, "num_epochs": 1}
@@ -28,14 +28,13 @@ TEXT_ONLY = ("setfit", "model2vec")
 
 def linear_probe(labelled: pd.DataFrame, parameters: Parameters, seed: int) -> Trained:
     """The frozen backbone under logistic regression: what every teacher has to beat."""
-    from handful import embedding, probe, teacher, training
+    from handful import training, transfer
 
     seconds: dict[str, float] = {}
     with timed(seconds, "linear_probe"):
         backbone = part(parameters.modality, "backbone").load(parameters.backbone, seed)
-        embeddings = embedding.embed(backbone, labelled["content"].tolist(), cached=False)
-        head = probe.fit(embeddings, labelled["label"].to_numpy(), INVERSE_REGULARISATION)
-    fitted = teacher.Teacher(backbone, head, "linear_probe", encoder_changed=False)
+        head = Probe(inverse_regularisation=INVERSE_REGULARISATION)
+        fitted = transfer.linear_probe(backbone, labelled.assign(weight=1.0), head)
     return Trained(
         classes=fitted.classes_,
         predict_proba=lambda contents: fitted.predict_proba(contents, cached=False),
