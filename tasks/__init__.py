@@ -28,7 +28,7 @@ def start(main: Callable[..., None]) -> None:
         parser.add_argument(folder, type=Path)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
-    _end_with_parent()
+    end_with_parent()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
     try:
@@ -45,7 +45,7 @@ def _explain(error: Exception) -> str:
     return f"stopped by an unexpected {type(error).__name__}: {error}. Run the command again with --debug to see where it came from."
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A stage whose launcher was killed must not go on holding the lock and the GPU."""
     if sys.platform == "linux" and os.getppid() != 1:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

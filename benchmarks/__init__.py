@@ -1,0 +1,1 @@
+"""The numbers: this project beside its peers, in one run."""
