@@ -1,59 +1,27 @@
-"""What a run shows beside its log: how far it is, its metrics as a table, its report with the pictures."""
+"""What a run leaves to look at: its metrics as a table, its report as a page with the pictures."""
 
 import base64
 import mimetypes
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.graph import Stage
 
-PROGRESS = re.compile(r"\[ *(\d+)%\] (.*)")
 PICTURE = re.compile(r"(!\[[^\]]*\])\(([^):\s]+)\)")  # with a colon it is an address, not a file
-SECONDS_BETWEEN_UPDATES = 1.0
 
 
-class Progress:
-    """The progress artifact of one stage, made when the stage first says how far it is."""
-
-    def __init__(self, stage: str) -> None:
-        self.key = key(stage, "progress")
-        self.artifact: UUID | None = None
-        self.said_at = 0.0
-
-    def follow(self, line: str) -> None:
-        """Take over what a line such as `[ 42%] fine-tuning, fold 2 of 3` says; any other line is passed by."""
-        said = PROGRESS.fullmatch(line)
-        if said is None:
-            return
-        share, what = float(said[1]), said[2]
-        if self.artifact is None:
-            self.artifact = create_progress_artifact(share, key=self.key, description=what)
-        elif share == 100 or time.monotonic() - self.said_at >= SECONDS_BETWEEN_UPDATES:
-            update_progress_artifact(self.artifact, share, description=what)
-        else:
-            return
-        self.said_at = time.monotonic()
-
-
-def publish(stage: Stage, root: Path) -> None:
-    """Show the stage's metrics as a table and its `meta.show` as a page."""
+def publish(stage: Stage, root: Path, *prefix: str) -> None:
+    """Show the stage's metrics as tables and its `meta.show` as a page, under keys that start with `prefix`."""
     for path in stage.metrics:
-        metrics = read_metrics(root, path)
-        rows = list(table(metrics))
-        create_table_artifact(rows, key=key(stage.name, Path(path).stem), description=f"{path} of stage {stage.name}")
+        name = key(*prefix, stage.name, Path(path).stem)
+        create_table_artifact(list(table(read_metrics(root, path))), key=name, description=path)
     if stage.show is not None:
-        create_markdown_artifact(with_pictures(root / stage.show), key=key(stage.name, Path(stage.show).stem))
+        name = key(*prefix, stage.name, Path(stage.show).stem)
+        create_markdown_artifact(with_pictures(root / stage.show), key=name, description=stage.show)
 
 
 def read_metrics(root: Path, path: str) -> dict[str, Any]:
@@ -63,19 +31,30 @@ def read_metrics(root: Path, path: str) -> dict[str, Any]:
     return dict(metrics_show(path, repo=str(root)))
 
 
-def table(metrics: dict[str, Any], name: str = "") -> Iterator[dict[str, Any]]:
-    """Give one row for each record of numbers in nested metrics, named by where it stands."""
-    numbers = {column: value for column, value in metrics.items() if isinstance(value, int | float)}
-    if numbers:
-        yield {"": name or "all", **{column: readable(value) for column, value in numbers.items()}}
+def table(metrics: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """Give one row for each record of numbers in nested metrics, named by where it stands; all have the same columns."""
+    found = dict(_records(metrics, ()))
+    columns = dict.fromkeys(column for numbers in found.values() for column in numbers)
+    for where, numbers in found.items():
+        cells = {column: readable(numbers[column]) if column in numbers else "" for column in columns}
+        yield {"part": " ".join(where) or "all", **cells}
+
+
+def _records(metrics: dict[str, Any], where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, float]]]:
     for part, value in metrics.items():
         if isinstance(value, dict):
-            yield from table(value, f"{name}.{part}".strip("."))
+            yield from _records(value, (*where, part))
+    # A lone number beside records (how many rows were tested) stands last, in columns of its own.
+    numbers = {column: value for column, value in metrics.items() if isinstance(value, int | float)}
+    if numbers:
+        yield where, numbers
 
 
 def readable(number: float) -> str:
-    """Write a number as a person would: `0.8437`, `12.31`, `31,200`."""
-    return f"{number:,.4g}" if abs(number) < 1000 and not float(number).is_integer() else f"{number:,.0f}"
+    """Write a number as a person would: `0.8437`, `12.3`, `31,200`."""
+    if float(number).is_integer():
+        return f"{number:,.0f}"
+    return f"{number:.4f}" if abs(number) < 1 else f"{number:,.1f}"
 
 
 def with_pictures(page: Path) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
-    from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
 DEFINITION = "dvc.yaml"
@@ -17,7 +16,7 @@ class GraphError(Exception):
 
 
 class Meta(BaseModel):
-    """What `meta` of a stage may hold. DVC leaves it out of its hashes, so a change here re-runs nothing."""
+    """What `meta` of a stage may hold. DVC leaves it out of its hashes, so a change there re-runs nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,8 +24,8 @@ class Meta(BaseModel):
     retries: int = Field(0, ge=0)
     timeout_seconds: float | None = Field(None, gt=0)
     show: str | None = None  # a Markdown file that becomes the run's page
-    announce: dict[str, str] = {}  # printed when all is done: name -> path
-    headline: dict[str, str] = {}  # printed when all is done: name -> key in the stage's metrics, such as student.accuracy
+    announce: dict[str, str] = {}  # said when all is done: name -> path
+    headline: dict[str, str] = {}  # said when all is done: name -> where it stands in the metrics (student.accuracy)
 
 
 class Stage(Meta):
@@ -38,7 +37,7 @@ class Stage(Meta):
 
 
 def read_stages(root: Path) -> list[Stage]:
-    """Read every stage of `root`/dvc.yaml, each behind the stages that it depends on. DVC resolves templates and loops.
+    """Read every stage of `root`/dvc.yaml, each behind the stages that it waits for. DVC resolves templates and loops.
 
     Raises:
         GraphError: `meta` of a stage holds an unknown key or a value out of bounds.
@@ -48,14 +47,15 @@ def read_stages(root: Path) -> list[Stage]:
 
     with Repo(str(root)) as repo:
         graph = repo.index.graph
-        ordered = [stage for stage in plan_repro(graph) if stage.cmd and stage.path_in_repo == DEFINITION]
-        return [_describe(stage, [other.name for other in ordered if graph.has_edge(stage, other)], repo) for stage in ordered]
+        stages = [stage for stage in plan_repro(graph) if stage.cmd and stage.path_in_repo == DEFINITION]
+        waits_for = {stage: [other.name for other in stages if graph.has_edge(stage, other)] for stage in stages}
+        return [_describe(stage, waits_for[stage]) for stage in stages]
 
 
-def _describe(stage: "PipelineStage", upstream: list[str], repo: "Repo") -> Stage:
-    metrics = [repo.fs.relpath(out.fs_path, repo.root_dir) for out in stage.metrics]
+def _describe(stage: "PipelineStage", upstream: list[str]) -> Stage:
+    metrics = [stage.repo.fs.relpath(out.fs_path, stage.repo.root_dir) for out in stage.metrics]
     try:
         return Stage(name=stage.name, upstream=tuple(upstream), metrics=tuple(metrics), **(stage.meta or {}))
     except ValidationError as error:
-        mistakes = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}" for one in error.errors())
-        raise GraphError(f"{DEFINITION}, stage {stage.name}, meta: {mistakes}. Correct it there.") from None
+        mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}" for one in error.errors()]
+        raise GraphError(f"{DEFINITION}, stage {stage.name}, meta: {'; '.join(mistakes)}. Correct it there.") from None

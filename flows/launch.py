@@ -5,17 +5,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 GRACE_SECONDS = 5.0
 LAST_LINES = 20
-# DVC says one of these before the stage can print: https://dvc.org/doc/command-reference/repro
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
-SAYINGS = {
+# Leads the group and reads a pipe that only we can write to: it wakes when we are gone, even if killed outright, and
+# takes the whole group along. PR_SET_PDEATHSIG would reach DVC alone, and exists on Linux alone.
+GUARD = ["/bin/sh", "-c", "trap '' INT; read -r _; kill -KILL 0"]
+SAYINGS = {  # DVC says one of these before the stage can print anything
     "Running stage '{}':": RAN,
     "Stage '{}' didn't change, skipping": UNCHANGED,
     "Stage '{}' is cached - skipping run, checking out outputs": CACHED,
@@ -48,40 +50,38 @@ def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[
 
 @contextmanager
 def _process_group(stage: str, root: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Start DVC as leader of a new process group, and leave none of the group alive, however this process ends."""
+    """Start DVC in a new process group, and leave nobody of the group alive, however this process ends."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    process = subprocess.Popen(
-        command, cwd=root, env=os.environ | {"PATH": search, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    )  # fmt: skip
-    # The guard reads a pipe that this process alone writes to, so it wakes even if we are killed outright.
-    # PR_SET_PDEATHSIG would reach DVC only, not a stage that does not ask for it, and exists on Linux alone.
-    guard = ["/bin/sh", "-c", 'read -r _; kill -KILL -- "-$0"', str(process.pid)]
-    with subprocess.Popen(guard, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as watching:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
+    settings: dict[str, Any] = {"cwd": root, "env": os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}}
+    settings |= {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(GUARD, stdin=subprocess.PIPE, process_group=0) as guard:
+        process = subprocess.Popen(command, text=True, errors="replace", process_group=guard.pid, **settings)
         try:
             yield process
         finally:
-            _stop(process)
-            watching.kill()
+            _end(process, guard.pid)
 
 
-def _stop(process: "subprocess.Popen[str]") -> None:
-    with suppress(ProcessLookupError):  # nobody of the group is left
-        os.killpg(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while time.monotonic() < deadline:
-            process.poll()
-            os.killpg(process.pid, 0)
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
+def _end(process: "subprocess.Popen[str]", group: int) -> None:
+    if process.poll() is None:
+        os.killpg(group, signal.SIGINT)  # DVC lets the stage end first and then gives back its locks
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+    os.killpg(group, signal.SIGKILL)  # the guard, and what the stage may have left behind
     process.wait()
 
 
 @contextmanager
 def _time_limit(process: "subprocess.Popen[str]", seconds: float | None) -> Iterator[threading.Event]:
+    """Stop the process after some seconds; the event says whether it came to that."""
     expired = threading.Event()
-    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, lambda: (expired.set(), _stop(process)))
+
+    def expire() -> None:
+        expired.set()
+        _end(process, os.getpgid(process.pid))
+
+    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, expire)
     timer.start()
     try:
         yield expired
