@@ -22,12 +22,11 @@ def main() -> None:
         _retrain(stack, root)
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
-    elif stack.is_up():
-        _say(f"Already up: {stack.url}")
     else:
-        environment.enter(root, f"http://{environment.ADDRESS}:{arguments.port}")
+        server = stack.url if stack.is_up() else f"http://{environment.ADDRESS}:{arguments.port}"
+        environment.enter(root, server)
         up(stack, root, arguments.port)
-        _say(f"Up: {stack.url}")
+        _say(f"Up: {server}")
 
 
 def _retrain(stack: Stack, root: Path) -> None:

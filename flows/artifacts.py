@@ -32,7 +32,7 @@ def read_metrics(root: Path, path: str) -> dict[str, Any]:
 
 
 def table(metrics: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """Give one row for each record of numbers in nested metrics, named by where it stands; all have the same columns."""
+    """Give one row for each record of numbers in nested metrics, named by where it stands, with the same columns."""
     found = dict(_records(metrics, ()))
     columns = dict.fromkeys(column for numbers in found.values() for column in numbers)
     for where, numbers in found.items():

@@ -29,7 +29,7 @@ def work_pools(stages: list[Stage], root: Path) -> list[str]:
 
 def create_work_pools(names: list[str]) -> None:
     """Create the pools that are missing; the limit of one that exists is its user's."""
-    settings = {"type": "process", "base_job_template": ProcessWorker.get_default_base_job_template()}
+    settings: dict[str, Any] = {"type": "process", "base_job_template": ProcessWorker.get_default_base_job_template()}
     with get_client(sync_client=True) as client:
         for name in names:
             try:

@@ -1,19 +1,19 @@
 """The running server and its workers: started once, found again, and stopped to the last process."""
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from flows.environment import ADDRESS
+from flows.processes import find_process, marked, stop_family
 
-GRACE_SECONDS = 15.0
-CLOCK_SECONDS = 2.0  # times of start are reckoned from the clock, which may be set right meanwhile
+MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
 
 
 class Stack:
@@ -30,7 +30,12 @@ class Stack:
 
     def running(self) -> list[psutil.Process]:
         """Return those of the recorded processes that live; another process with an old id is not one of them."""
-        return [process for _, pid, started in self.state["processes"] if (process := _same(pid, started)) is not None]
+        found = [find_process(pid, started) for _, pid, started in self.state["processes"]]
+        return [process for process in found if process is not None]
+
+    def has(self, name: str) -> bool:
+        """Tell whether a process of this name was started."""
+        return name in (started for started, _, _ in self.state["processes"])
 
     def is_up(self) -> bool:
         """Tell whether all that was started lives and the server answers."""
@@ -48,6 +53,7 @@ class Stack:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
         self.file.parent.mkdir(exist_ok=True)
         settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
+        settings["env"] = os.environ | {MARK: str(self.file)}
         with self.log(name).open("w") as log:
             command = (sys.executable, "-m", "prefect", *command)
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)
@@ -61,26 +67,9 @@ class Stack:
     def stop(self) -> int:
         """Stop what was started and all that grew from it, workers before the server; return how many there were."""
         running = self.running()
-        for process in reversed(running):
-            with suppress(psutil.NoSuchProcess):
-                _stop([*process.children(recursive=True), process])
+        orphans = [process for process in marked(MARK, str(self.file)) if process not in running]
+        for process in [*reversed(running), *orphans]:
+            stop_family(process)
         self.file.unlink(missing_ok=True)
         self.state = {"port": None, "processes": []}
         return len(running)
-
-
-def _same(pid: int, started: float) -> psutil.Process | None:
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if abs(process.create_time() - started) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE:
-            return process
-    return None
-
-
-def _stop(family: list[psutil.Process]) -> None:
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.terminate()
-    for member in psutil.wait_procs(family, timeout=GRACE_SECONDS)[1]:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
