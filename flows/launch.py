@@ -3,14 +3,12 @@
 import os
 import subprocess
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.processes import end_group, process_group
+from flows.process_group import process_group
 
 LAST_LINES = 20
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
@@ -34,7 +32,7 @@ def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    with process_group(command, **_settings(root)) as process, _time_limit(process, timeout_seconds) as expired:
+    with process_group(command, timeout_seconds, **_settings(root)) as (process, expired):
         for line in map(str.rstrip, process.stdout or ()):
             outcome = outcome or verdicts.get(line)
             tail.append(line)
@@ -51,20 +49,3 @@ def _settings(root: Path) -> dict[str, Any]:
     environment = os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return {"cwd": root, "env": environment, **pipes}
-
-
-@contextmanager
-def _time_limit(process: "subprocess.Popen[str]", seconds: float | None) -> Iterator[threading.Event]:
-    """Stop the process after some seconds; the event says whether it came to that."""
-    expired = threading.Event()
-
-    def expire() -> None:
-        expired.set()
-        end_group(process, os.getpgid(process.pid))
-
-    timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, expire)
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()

@@ -1,40 +1,11 @@
-"""Processes that must not be lost: groups that end as one, and single ones that are found again."""
+"""Processes that are found again: by their id and time of start, or by a mark in their environment."""
 
-import os
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import psutil
 
-# Leads the group and reads a pipe that only we can write to: it wakes when we are gone, even if killed outright, and
-# takes the whole group along. PR_SET_PDEATHSIG would reach DVC alone, and exists on Linux alone.
-GUARD = ["/bin/sh", "-c", "trap '' INT; read -r _; kill -KILL 0"]
 GRACE_SECONDS = 10.0
 CLOCK_SECONDS = 2.0  # times of start are reckoned from the clock, which may be set right meanwhile
-
-
-@contextmanager
-def process_group(command: list[str], **settings: Any) -> Iterator["subprocess.Popen[str]"]:
-    """Start a command in a new process group, and leave nobody of the group alive, however this process ends."""
-    with subprocess.Popen(GUARD, stdin=subprocess.PIPE, process_group=0) as guard:
-        process = subprocess.Popen(command, text=True, errors="replace", process_group=guard.pid, **settings)
-        try:
-            yield process
-        finally:
-            end_group(process, guard.pid)
-
-
-def end_group(process: "subprocess.Popen[str]", group: int) -> None:
-    """Ask the group to stop, wait for its first process, and kill what is left."""
-    if process.poll() is None:
-        os.killpg(group, signal.SIGINT)  # DVC lets its stage end first and then gives back its locks
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
-    os.killpg(group, signal.SIGKILL)  # the guard, and what a stage may have left behind
-    process.wait()
 
 
 def find_process(pid: int, started: float) -> psutil.Process | None:
