@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tasks.ingest import ingest
 
 from handful import readers
 from handful.errors import DataError
 from handful.modality import MODALITIES, part
 from handful.parameters import Columns, FileTable, Ingest, NoTable, Parameters
+from tasks.ingest import ingest
 
 TRAIN, TEST, UNLABELLED = "train.parquet", "test.parquet", "unlabelled.parquet"
 

@@ -46,7 +46,9 @@ def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
         texts = [_decode(line, number) for number, line in chunk]
         objects = _is_object(texts[0]) if objects is None else objects
         rows = [_row(student, text, number, objects) for text, (number, _) in zip(texts, chunk, strict=True)]
-        for (_, known), probabilities in zip(rows, student.predict_proba([content for content, _ in rows]), strict=True):
+        for (_, known), probabilities in zip(
+            rows, student.predict_proba([content for content, _ in rows]), strict=True
+        ):
             best = int(probabilities.argmax())
             shown = {name: round(float(value), 6) for name, value in zip(student.classes_, probabilities, strict=True)}
             answer = {**known, "label": student.classes_[best], "probability": shown[student.classes_[best]]}
@@ -55,14 +57,16 @@ def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
 
 def inspect(student: Student) -> str:
     """Describe a student for people."""
-    description = student.description
+    description, kind = student.description, student.description["kind"].replace("_", " ")
     files = sorted((file.name, file.stat().st_size) for file in student.folder.iterdir())
-    return "\n".join([
-        f"A {description['kind'].replace('_', ' ')} student for {description['modality']}, format {description['format']}",
-        f"{len(student.classes_)} classes: {', '.join(student.classes_)}",
-        f"{student.size_bytes:,} bytes:",
-        *(f"  {name}  {size:,}" for name, size in files),
-    ])
+    return "\n".join(
+        [
+            f"A {kind} student for {description['modality']}, format {description['format']}",
+            f"{len(student.classes_)} classes: {', '.join(student.classes_)}",
+            f"{student.size_bytes:,} bytes:",
+            *(f"  {name}  {size:,}" for name, size in files),
+        ]
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -85,7 +89,9 @@ def _decode(line: bytes, number: int) -> str:
     try:
         return line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"Line {number} of the input is not UTF-8 ({error.reason} at byte {error.start}). Convert the input to UTF-8.") from None
+        raise DataError(
+            f"Line {number} of the input is not UTF-8 ({error.reason} at byte {error.start}). Convert it to UTF-8."
+        ) from None
 
 
 def _is_object(text: str) -> bool:
@@ -104,6 +110,8 @@ def _row(student: Student, text: str, number: int, objects: bool) -> tuple[Any, 
         given = json.loads(text)
         return student.read(given[key]), {"id": given["id"]} if "id" in given else {}
     except json.JSONDecodeError as error:
-        raise DataError(f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line.") from None
+        raise DataError(
+            f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line."
+        ) from None
     except (KeyError, TypeError):
         raise DataError(f"Line {number} of the input has no key {key!r}. Each JSON object needs it.") from None

@@ -21,20 +21,28 @@ BATCH_ROWS = 16
 ROWS_PER_COMMIT = 1024
 
 
-class Backbone(Protocol):
-    """What both modalities' backbones offer; `adapted` says whether its weights still are those the parameters name."""
+class Embedder(Protocol):
+    """What can embed contents. `adapted` says whether its weights still are those that the parameters name."""
 
     fingerprint: str
     dimensions: int
-    origin: str
     adapted: bool
-    module: nn.Module
+
+    @property
+    def module(self) -> nn.Module:
+        """The network: `module(**collate(contents))` gives unit vectors [n, dimensions]."""
 
     def shape(self, content: Any) -> int:
         """Rows of equal shape can share a batch."""
 
     def collate(self, contents: Sequence[Any]) -> dict[str, Tensor]:
         """The inputs of `module` for contents of one or several shapes."""
+
+
+class Backbone(Embedder, Protocol):
+    """What both modalities' backbones offer; `origin` says where the weights came from."""
+
+    origin: str
 
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained, and marked as adapted."""
@@ -43,25 +51,25 @@ class Backbone(Protocol):
         """Write weights and settings, so that the modality's `backbone.restore(folder)` gives the same backbone."""
 
 
-def embed(backbone: Backbone, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
+def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
     """Return the L2-normalised embeddings, float32 [n, dimensions], in the order of `contents`.
 
     With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
-    An adapted backbone is never cached: tomorrow's will be another.
+    An adapted embedder is never cached: tomorrow's will be another.
     """
     if not len(contents):
-        return np.empty((0, backbone.dimensions), np.float32)
-    if not cached or backbone.adapted:
-        return _compute(backbone, contents)
+        return np.empty((0, embedder.dimensions), np.float32)
+    if not cached or embedder.adapted:
+        return _compute(embedder, contents)
     keys = [hashlib.blake2b(_bytes(content), digest_size=16).digest() for content in contents]
-    with closing(_open(backbone.fingerprint)) as cache:
-        known = _lookup(cache, set(keys), backbone.dimensions)
+    with closing(_open(embedder.fingerprint)) as cache:
+        known = _lookup(cache, set(keys), embedder.dimensions)
         missing = {key: content for key, content in zip(keys, contents, strict=True) if key not in known}
         todo = list(missing)
         for start in range(0, len(todo), ROWS_PER_COMMIT):
             part = todo[start : start + ROWS_PER_COMMIT]
-            vectors = _compute(backbone, [missing[key] for key in part])
+            vectors = _compute(embedder, [missing[key] for key in part])
             with cache:
                 cache.executemany(
                     "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
@@ -72,18 +80,21 @@ def embed(backbone: Backbone, contents: Sequence[Any], cached: bool = True) -> n
     return np.stack([known[key] for key in keys])
 
 
-def _compute(backbone: Backbone, contents: Sequence[Any]) -> np.ndarray:
+def _compute(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
     by_shape: dict[int, list[int]] = {}
     for row, content in enumerate(contents):
-        by_shape.setdefault(backbone.shape(content), []).append(row)
-    vectors = np.empty((len(contents), backbone.dimensions), np.float32)
-    module = backbone.module.to(device()).eval()
+        by_shape.setdefault(embedder.shape(content), []).append(row)
+    vectors = np.empty((len(contents), embedder.dimensions), np.float32)
+    module = embedder.module.to(device()).eval()
     with torch.inference_mode(), autocast():
         for _, rows in sorted(by_shape.items()):
             for start in range(0, len(rows), BATCH_ROWS):
                 batch = rows[start : start + BATCH_ROWS]
                 filled = batch + batch[-1:] * (BATCH_ROWS - len(batch))
-                inputs = {name: tensor.to(device()) for name, tensor in backbone.collate([contents[row] for row in filled]).items()}
+                inputs = {
+                    name: tensor.to(device())
+                    for name, tensor in embedder.collate([contents[row] for row in filled]).items()
+                }
                 vectors[batch] = module(**inputs).float().cpu().numpy()[: len(batch)]
     return vectors
 

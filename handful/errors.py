@@ -26,5 +26,6 @@ class MissingExtraError(HandfulError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            f"The package {package!r} is needed here and is not installed. Install it with: pip install 'handful[{extra}]'"
+            f"The package {package!r} is needed here and is not installed. "
+            f"Install it with: pip install 'handful[{extra}]'"
         )

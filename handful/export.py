@@ -30,7 +30,9 @@ def export(network: nn.Module, example: Mapping[str, Tensor], free_axes: Sequenc
         )
     assert program is not None  # with dynamo=True there always is one
     model: onnx.ModelProto = program.model_proto
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+    # Inferred shapes are notes that contradict a later quantisation.
+    del model.graph.value_info[:]
+    for part in (model, model.graph, *model.graph.node):
         # Notes on where each node came from hold paths of this machine.
         del part.metadata_props[:]
     return model

@@ -68,7 +68,13 @@ class Gate:
             self.accepted.append(offer)
         bound = f"{self.minimum_gain:g} standard errors of {gain.standard_error:.3f}"
         reason = f"accuracy {gain.mean:+.3f} in cross-validation, {'above' if used else 'not above'} zero by {bound}"
-        return {"rows": offer.count, "gain": gain.mean, "standard_error": gain.standard_error, "used": used, "reason": reason}
+        return {
+            "rows": offer.count,
+            "gain": gain.mean,
+            "standard_error": gain.standard_error,
+            "used": used,
+            "reason": reason,
+        }
 
     def _correct(self, offers: list[Offer]) -> np.ndarray:
         """For each labelled row the share of repeats in which it was predicted rightly while held out."""

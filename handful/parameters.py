@@ -1,42 +1,16 @@
 """The schema of params.yaml: every key, its bounds, and the choices that exist."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from handful.errors import ParameterError
-
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0.0)]
-
-
-class Section(BaseModel):
-    """A part of params.yaml: frozen, and nothing but the keys it names. No key has a default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-# --- backbone -----------------------------------------------------------------------------------
-
-
-class PretrainedBackbone(Section):
-    """A pretrained text encoder: a local folder, or a name on the Hugging Face hub."""
-
-    kind: Literal["pretrained"]
-    name: Annotated[str, Field(min_length=1)]
-    max_tokens: Annotated[int, Field(ge=8, le=512)]
-
-
-class CnnBackbone(Section):
-    """A small convolutional network trained from scratch on square images of `image_size` pixels."""
-
-    kind: Literal["cnn"]
-    image_size: Annotated[int, Field(ge=8, le=256, multiple_of=4)]
-    grey: bool
-    channels: Annotated[int, Field(ge=4, le=256)]
+from handful.image.parameters import ImageBackbone, ImageOperation, ImageStudent
+from handful.schema import Count, Positive, Section, Share
+from handful.text.parameters import TextBackbone, TextOperation, TextStudent
 
 
 class Probe(Section):
@@ -133,44 +107,7 @@ class Validate(Section):
 # --- augment ------------------------------------------------------------------------------------
 
 
-class RandomEdit(Section):
-    """Insert, swap or delete a share of the words at random (Wei & Zou 2019, EDA)."""
-
-    kind: Literal["random_insertion", "random_swap", "random_deletion"]
-    share: Share
-
-
-class ContextualReplacement(Section):
-    """Replace a share of the words by a near word of the backbone's that fits the whole text best."""
-
-    kind: Literal["contextual_replacement"]
-    share: Share
-    candidates: Annotated[int, Field(ge=2, le=64)]
-
-
-class LabelTemplates(Section):
-    """Sentences made of a label's name: each template holds `{label}` once."""
-
-    kind: Literal["label_templates"]
-    templates: Annotated[tuple[str, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _each_names_the_label(self) -> "LabelTemplates":
-        for template in self.templates:
-            if template.count("{label}") != 1 or template.replace("{label}", "").count("{"):
-                raise ValueError(f"template {template!r} must hold {{label}} exactly once and no other braces")
-        return self
-
-
-class ImageTransform(Section):
-    """One geometric or colour change; `strength` from 0 (nothing) to 1 (the strongest that keeps digits legible)."""
-
-    kind: Literal["flip", "rotation", "translation", "crop", "scale", "colour"]
-    strength: Annotated[float, Field(gt=0.0, le=1.0)]
-
-
-TextOperation = RandomEdit | ContextualReplacement | LabelTemplates
-Operation = Annotated[TextOperation | ImageTransform, Field(discriminator="kind")]
+Operation = Annotated[TextOperation | ImageOperation, Field(discriminator="kind")]
 
 
 class Augment(Section):
@@ -259,7 +196,7 @@ Pretraining = Annotated[NoPretraining | DenoisingAutoencoder, Field(discriminato
 
 
 class PretrainTransfer(Section):
-    """How the backbone is adapted to the pool, and the candidates that cross-validation chooses from, simplest first."""
+    """How the backbone is adapted to the pool, and what cross-validation chooses from, simplest first."""
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
@@ -270,46 +207,11 @@ class PretrainTransfer(Section):
 # --- distill ------------------------------------------------------------------------------------
 
 
-class LinearStudent(Section):
-    """A linear layer over hashed character and word n-grams and static token embeddings, stored in int8."""
-
-    kind: Literal["linear"]
-    ngrams: Annotated[int, Field(ge=1, le=8)]
-    features: Annotated[int, Field(ge=1024, le=2**17)]
-    static_dimensions: Annotated[int, Field(ge=8, le=1024)]
-    weight_decay: Positive
-    iterations: Count
-
-
-class ShallowTransformerStudent(Section):
-    """The first layers of the backbone, fine-tuned on the teacher's probabilities, exported to ONNX in int8."""
-
-    kind: Literal["shallow_transformer"]
-    layers: Annotated[int, Field(ge=1, le=12)]
-    learning_rate: Positive
-    head_learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    epochs: Count
-    batch_size: Count
-
-
-class CnnStudent(Section):
-    """A convolutional network of half the teacher's depth, exported to ONNX."""
-
-    kind: Literal["cnn"]
-    channels: Annotated[int, Field(ge=2, le=256)]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0.0)]
-    epochs: Count
-    batch_size: Count
-
-
-TextStudent = LinearStudent | ShallowTransformerStudent
-StudentKind = Annotated[TextStudent | CnnStudent, Field(discriminator="kind")]
+StudentKind = Annotated[TextStudent | ImageStudent, Field(discriminator="kind")]
 
 
 class Distill(Section):
-    """L(labelled) + pool_weight · L(pool) with temperature (Hinton et al. 2015, eq. 1); the first student is the default."""
+    """L(labelled) + pool_weight · L(pool) with temperature (Hinton et al. 2015, eq. 1); the first is the default."""
 
     temperature: Positive
     pool_weight: Annotated[float, Field(ge=0.0)]
@@ -338,13 +240,20 @@ class Evaluate(Section):
 # --- the whole ----------------------------------------------------------------------------------
 
 
+# What each modality chooses from: backbones, augmentation operations, students.
+CHOICES = {
+    "text": (TextBackbone, TextOperation, TextStudent),
+    "image": (ImageBackbone, ImageOperation, ImageStudent),
+}
+
+
 class Parameters(Section):
     """The whole of params.yaml."""
 
     modality: Literal["text", "image"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     raw: Annotated[str, Field(min_length=1)]
-    backbone: Annotated[PretrainedBackbone | CnnBackbone, Field(discriminator="kind")]
+    backbone: Annotated[TextBackbone | ImageBackbone, Field(discriminator="kind")]
     probe: Probe
     ingest: Ingest
     validate_: Annotated[Validate, Field(alias="validate")]
@@ -356,19 +265,19 @@ class Parameters(Section):
 
     @model_validator(mode="after")
     def _choices_fit_the_modality(self) -> "Parameters":
-        text = self.modality == "text"
-        chosen: list[tuple[str, object, type | tuple[type, ...]]] = [
-            ("backbone", self.backbone, PretrainedBackbone if text else CnnBackbone)
+        backbone, operation, student = CHOICES[self.modality]
+        chosen: list[tuple[str, Any, Any]] = [
+            ("backbone", self.backbone, backbone),
+            *((f"augment.operations[{i}]", value, operation) for i, value in enumerate(self.augment.operations)),
+            *((f"distill.students[{i}]", value, student) for i, value in enumerate(self.distill.students)),
         ]
-        for index, operation in enumerate(self.augment.operations):
-            fitting = (RandomEdit, ContextualReplacement, LabelTemplates) if text else ImageTransform
-            chosen.append((f"augment.operations[{index}]", operation, fitting))
-        for index, student in enumerate(self.distill.students):
-            fitting = (LinearStudent, ShallowTransformerStudent) if text else CnnStudent
-            chosen.append((f"distill.students[{index}]", student, fitting))
-        if text:
+        if self.modality == "text":
             chosen.append(("pretrain_transfer.pretrain", self.pretrain_transfer.pretrain, NoPretraining))
-        wrong = [f"{key}: kind {value.kind!r} is not for {self.modality}" for key, value, fit in chosen if not isinstance(value, fit)]  # type: ignore[attr-defined]
+        wrong = [
+            f"{key}: kind {value.kind!r} is not for {self.modality}"
+            for key, value, fit in chosen
+            if not isinstance(value, fit)
+        ]
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
@@ -384,7 +293,9 @@ def read(path: str | Path) -> Parameters:
         text = Path(path).read_text(encoding="utf-8")
         values = yaml.safe_load(text)
     except FileNotFoundError:
-        raise ParameterError(f"There is no parameter file {path}. Name one, or restore it with: git checkout params.yaml") from None
+        raise ParameterError(
+            f"There is no parameter file {path}. Name one, or restore it with: git checkout params.yaml"
+        ) from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError(f"{path} is not valid YAML: {error}. Correct that line.") from None
     return parse(values, str(path))
@@ -401,7 +312,9 @@ def parse(values: object, name: str) -> Parameters:
     except ValidationError as error:
         mistakes = [f"  {_key(mistake['loc'])}: {mistake['msg']}{_value(mistake)}" for mistake in error.errors()]
         raise ParameterError(
-            f"{name} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n" + "\n".join(mistakes) + "\nCorrect them and run again."
+            f"{name} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n"
+            + "\n".join(mistakes)
+            + "\nCorrect them and run again."
         ) from None
 
 
@@ -409,7 +322,6 @@ def _key(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location) or "the file as a whole"
 
 
-def _value(mistake: object) -> str:
-    value = repr(mistake["input"])  # type: ignore[index]
-    missing = mistake["type"] == "missing"  # type: ignore[index]
-    return "" if missing or len(value) > 80 else f", got {value}"
+def _value(mistake: ErrorDetails) -> str:
+    value = repr(mistake["input"])
+    return "" if mistake["type"] == "missing" or len(value) > 80 else f", got {value}"

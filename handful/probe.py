@@ -19,7 +19,7 @@ class Head:
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, classes]."""
-        return embeddings @ self.coefficients.T + self.intercept
+        return np.asarray(embeddings @ self.coefficients.T + self.intercept)
 
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, classes], rows sum to 1."""

@@ -29,8 +29,10 @@ def judge(
     whitening = np.linalg.cholesky(precision).astype(np.float32)
     claimed = np.searchsorted(classes, new_labels)
     offset = new - means[claimed]
-    return pd.DataFrame({
-        "distance": np.linalg.norm(offset, axis=1).astype(np.float32),
-        "likelihood": (-0.5 * ((offset @ whitening) ** 2).sum(axis=1)).astype(np.float32),
-        "quality": head.predict_proba(new)[np.arange(len(new)), claimed],
-    })
+    return pd.DataFrame(
+        {
+            "distance": np.linalg.norm(offset, axis=1).astype(np.float32),
+            "likelihood": (-0.5 * ((offset @ whitening) ** 2).sum(axis=1)).astype(np.float32),
+            "quality": head.predict_proba(new)[np.arange(len(new)), claimed],
+        }
+    )

@@ -33,9 +33,16 @@ def facility_location(embeddings: np.ndarray, count: int, seed: int) -> np.ndarr
     """
     covered = np.zeros(len(embeddings), np.float32)
     # The first gains need one pass over all pairs, in blocks; later ones are computed only when they may win.
-    gains = np.concatenate([
-        np.maximum(embeddings[start : start + 512] @ embeddings.T, 0).sum(axis=1) for start in range(0, len(embeddings), 512)
-    ]) if len(embeddings) else np.empty(0, np.float32)
+    gains = (
+        np.concatenate(
+            [
+                np.maximum(embeddings[start : start + 512] @ embeddings.T, 0).sum(axis=1)
+                for start in range(0, len(embeddings), 512)
+            ]
+        )
+        if len(embeddings)
+        else np.empty(0, np.float32)
+    )
     chosen: list[int] = []
     while len(chosen) < min(count, len(embeddings)):
         best = int(gains.argmax())
@@ -55,9 +62,7 @@ CHOICES: dict[str, Choice] = {
 }
 
 
-def per_class(
-    kind: str, embeddings: np.ndarray, labels: np.ndarray, count: int, seed: int
-) -> np.ndarray:
+def per_class(kind: str, embeddings: np.ndarray, labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Choose up to `count` rows of every class; returns row numbers, ascending."""
     chosen = [
         rows[CHOICES[kind](embeddings[rows], count, seed)]
@@ -69,16 +74,16 @@ def per_class(
 def balanced_weights(labels: np.ndarray) -> np.ndarray:
     """Weights of mean 1 that halve, in the logarithm, the imbalance of the classes: rare classes count more; [n]."""
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    weights = 1.0 / np.sqrt(counts[inverse])
-    return (weights / weights.mean()).astype(np.float32)
+    weights = (1.0 / np.sqrt(counts[inverse])).astype(np.float32)
+    return np.asarray(weights / weights.mean())
 
 
 def most_informative(embeddings: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
-    """Rows to label next: the least certain by margin, spread by k-centre over ten times as many candidates; [count]."""
+    """Rows to label next: the least certain by margin, spread by k-centre over ten times as many; [count]."""
     ordered = np.sort(probabilities, axis=1)
     margin = ordered[:, -1] - ordered[:, -2]
     candidates = np.argsort(margin, kind="stable")[: 10 * count]
-    return candidates[farthest_point(embeddings[candidates], count, 0)]
+    return np.asarray(candidates[farthest_point(embeddings[candidates], count, 0)])
 
 
 def confident(probabilities: np.ndarray, count: int, minimum: float) -> tuple[np.ndarray, np.ndarray]:

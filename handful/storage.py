@@ -60,10 +60,12 @@ def replacing(path: Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"No space is left on the disk to write {path}. Free some space and run again; nothing was changed.") from None
+            raise DataError(
+                f"No space is left on the disk to write {path}. Free some space and run again; nothing was changed."
+            ) from None
         raise
     finally:
         unfinished.unlink(missing_ok=True)

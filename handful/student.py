@@ -33,7 +33,9 @@ class Student:
         try:
             self._session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own for a missing and for a broken file
-            raise StudentError(f"{folder / 'model.onnx'} cannot be loaded ({error}). Make the student again with: dvc repro") from None
+            raise StudentError(
+                f"{folder / 'model.onnx'} cannot be loaded ({error}). Make the student again with: dvc repro"
+            ) from None
 
     @property
     def size_bytes(self) -> int:
@@ -78,14 +80,19 @@ def _describe(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StudentError(f"There is no student in {folder}: student.json is missing. Name the folder of a student; student.json lies directly in it.") from None
+        raise StudentError(
+            f"There is no student in {folder}: student.json is missing. Name the folder in which student.json lies."
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudentError(f"{path} is damaged ({error}). Make the student again with: dvc repro") from None
     if description.get("format") != FORMAT or description.get("modality") not in MODALITIES:
-        raise StudentError(f"{path} has format {description.get('format')!r}; this version of Handful reads format {FORMAT}. Install the version that wrote it.")
+        raise StudentError(
+            f"{path} has format {description.get('format')!r}; this version of Handful "
+            f"reads format {FORMAT}. Install the version that wrote it."
+        )
     return description
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

@@ -11,13 +11,14 @@ from pydantic import TypeAdapter
 from handful import probe, storage
 from handful.embedding import Backbone, embed
 from handful.errors import BackboneError
+from handful.image.parameters import ImageBackbone
 from handful.modality import part
-from handful.parameters import CnnBackbone, PretrainedBackbone
+from handful.text.parameters import TextBackbone
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """An encoder, perhaps adapted, and the head on its embeddings; an encoder that is not adapted is not stored again."""
+    """An encoder, perhaps adapted, and the head on its embeddings; only an adapted encoder is stored."""
 
     backbone: Backbone
     head: probe.Head
@@ -32,7 +33,8 @@ class Teacher:
     def size_bytes(self) -> int:
         """Bytes of all weights that predicting needs."""
         weights = self.backbone.module.state_dict().values()
-        return sum(tensor.nbytes for tensor in weights) + self.head.coefficients.nbytes + self.head.intercept.nbytes
+        encoder = sum(int(tensor.nbytes) for tensor in weights)
+        return encoder + self.head.coefficients.nbytes + self.head.intercept.nbytes
 
     def predict_proba(self, contents: Sequence[Any], cached: bool = True) -> np.ndarray:
         """float32 [n, classes]; `cached=False` computes every embedding anew, for measuring."""
@@ -43,7 +45,7 @@ class Teacher:
         """The most probable label of each content."""
         return [self.head.classes[best] for best in self.predict_proba(contents).argmax(axis=1)]
 
-    def save(self, folder: Path, modality: str, parameters: PretrainedBackbone | CnnBackbone, seed: int) -> None:
+    def save(self, folder: Path, modality: str, parameters: TextBackbone | ImageBackbone, seed: int) -> None:
         """Write teacher.json, head.safetensors and, if it was adapted, the encoder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.head.save(folder / "head.safetensors")
@@ -72,12 +74,12 @@ def load(folder: Path) -> Teacher:
     else:
         wanted = description["backbone"]
         settings = {key: value for key, value in wanted.items() if key not in ("seed", "fingerprint")}
-        parameters: PretrainedBackbone | CnnBackbone = TypeAdapter(PretrainedBackbone | CnnBackbone).validate_python(settings)
+        parameters: TextBackbone | ImageBackbone = TypeAdapter(TextBackbone | ImageBackbone).validate_python(settings)
         backbone = backbones.load(parameters, wanted["seed"])
         if backbone.fingerprint != wanted["fingerprint"]:
             raise BackboneError(
-                f"The teacher in {folder} was trained on other weights of {wanted['kind']} backbone than those found here "
-                f"({backbone.origin}). Train again with: dvc repro"
+                f"The teacher in {folder} was trained on other weights than those found here ({backbone.origin}). "
+                "Train again with: dvc repro"
             )
     head = probe.load_head(folder / "head.safetensors", tuple(description["classes"]))
     return Teacher(backbone, head, description["kind"])

@@ -103,7 +103,9 @@ def fit(
     best = copy.deepcopy(network.state_dict()) if validation is not None else None
     best_epoch = 0
     for epoch in range(1, schedule.epochs + 1):
-        trained = _epoch(network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]))
+        trained = _epoch(
+            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch])
+        )
         losses.append(trained if validation is None else loss(network, collate, validation))
         progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
         plateau.step(losses[-1])

@@ -21,7 +21,11 @@ def linear_probe(backbone: Backbone, rows: pd.DataFrame, head: Probe) -> Teacher
     """Logistic regression on the embeddings of the rows (columns content, label, weight)."""
     embeddings = embed(backbone, rows["content"].tolist())
     weights = rows["weight"].to_numpy(float)
-    return Teacher(backbone, probe.fit(embeddings, rows["label"].to_numpy(str), head.inverse_regularisation, weights), "linear_probe")
+    return Teacher(
+        backbone,
+        probe.fit(embeddings, rows["label"].to_numpy(str), head.inverse_regularisation, weights),
+        "linear_probe",
+    )
 
 
 def full_fine_tuning(
@@ -82,7 +86,9 @@ def choose(
     winner = parameters.candidates[best]
     if isinstance(winner, LinearProbe):
         return linear_probe(backbone, training, head), records
-    teacher, _ = full_fine_tuning(backbone, training, head, winner, epochs_of[best], seed, None, "fine-tuning on all rows")
+    teacher, _ = full_fine_tuning(
+        backbone, training, head, winner, epochs_of[best], seed, None, "fine-tuning on all rows"
+    )
     return teacher, records
 
 

@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def start(main: Callable[..., None]) -> None:
-    """Run `main(parameters, *folders)` with the arguments of the command line: the parameter file, then one path per folder.
+    """Run `main(parameters, *folders)` with the command line: the parameter file, then one path per folder.
 
     Mistakes end the process with status 1 and one paragraph; `--debug` shows the traceback instead.
     """
@@ -42,7 +42,8 @@ def start(main: Callable[..., None]) -> None:
 def _explain(error: Exception) -> str:
     if isinstance(error, HandfulError):
         return str(error)
-    return f"stopped by an unexpected {type(error).__name__}: {error}. Run the command again with --debug to see where it came from."
+    found = f"stopped by an unexpected {type(error).__name__}: {error}."
+    return f"{found} Run the command again with --debug to see where it came from."
 
 
 def end_with_parent() -> None:

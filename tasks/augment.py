@@ -48,11 +48,11 @@ def main(parameters: Parameters, validate: Path, out: Path) -> None:
     backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed)
     log.info("The backbone is %s", backbone.origin)
     augmentation, content = (part(parameters.modality, name) for name in ("augmentation", "content"))
-    rows = augment(
-        labelled, parameters.augment, parameters.probe, augmentation, content, backbone, parameters.seed
-    )
+    rows = augment(labelled, parameters.augment, parameters.probe, augmentation, content, backbone, parameters.seed)
     storage.write_table(rows, out / "rows.parquet")
-    summary = rows.groupby("operation")["quality"].agg(["size", "mean"]).rename(columns={"size": "rows", "mean": "quality"})
+    summary = (
+        rows.groupby("operation")["quality"].agg(["size", "mean"]).rename(columns={"size": "rows", "mean": "quality"})
+    )
     storage.write_json(summary.round(4).to_dict("index"), out / "augment.json")
     log.info("%d new rows from %d labelled ones", len(rows), len(labelled))
 

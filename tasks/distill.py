@@ -53,7 +53,7 @@ def distill(
         parameters.temperature,
         parameters.pool_weight,
     )
-    students = {
+    students: dict[str, Trained] = {
         student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
         for student in parameters.students
     }

@@ -82,7 +82,10 @@ def _augmentations(
         def without_held_out(training: np.ndarray, rows: Rows = rows, parents: np.ndarray = parents) -> Rows:
             return rows.take(~np.isin(parents, np.delete(ids, training)))
 
-        yield Offer(str(operation), len(table), without_held_out, lambda everyone, marked=marked: marked)
+        def table_of(everyone: np.ndarray, marked: pd.DataFrame = marked) -> pd.DataFrame:
+            return marked
+
+        yield Offer(str(operation), len(table), without_held_out, table_of)
 
 
 def _source(source: pd.DataFrame, known: Rows, parameters: Select, backbone: Backbone, seed: int) -> Offer:
@@ -105,7 +108,9 @@ def _pool(pool: pd.DataFrame, vectors: np.ndarray, gate: Gate, parameters: Selec
     def pick(training: np.ndarray) -> tuple[np.ndarray, Rows]:
         head = gate.fit(training, before)
         probabilities = head.predict_proba(vectors)
-        rows, guesses = selection.confident(probabilities, parameters.pool_rows_per_class, parameters.minimum_confidence)
+        rows, guesses = selection.confident(
+            probabilities, parameters.pool_rows_per_class, parameters.minimum_confidence
+        )
         weights = parameters.added_weight * probabilities[rows].max(axis=1)
         return rows, Rows(vectors[rows], np.array(head.classes)[guesses], weights)
 

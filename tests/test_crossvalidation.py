@@ -46,7 +46,9 @@ def gate() -> Gate:
 
 
 def offer(wrong: bool) -> Offer:
-    rows = Rows(np.concatenate([cluster(0, 200, 0.3, 3), cluster(1, 200, 0.3, 4)]), np.repeat(["a", "b"], 200), np.ones(400))
+    rows = Rows(
+        np.concatenate([cluster(0, 200, 0.3, 3), cluster(1, 200, 0.3, 4)]), np.repeat(["a", "b"], 200), np.ones(400)
+    )
     if wrong:
         rows = Rows(rows.embeddings, rows.labels[::-1], rows.weights)
     return Offer("more", 400, lambda training: rows, lambda training: None)  # type: ignore[arg-type, return-value]

@@ -27,7 +27,17 @@ from flows.graph import read_stages
 
 SECONDS = 180.0
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-CHROMIUM_FLAGS = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync", "window-size=1400,1000"]
+CHROMIUM_FLAGS = [
+    "headless",
+    "no-sandbox",
+    "disable-gpu",
+    "disable-quic",
+    "no-first-run",
+    "disable-background-networking",
+    "disable-component-update",
+    "disable-sync",
+    "window-size=1400,1000",
+]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from handful.distillation import save_student, transfer_set
 from handful.embedding import embed
 from handful.errors import DataError
 from handful.image import backbone, student
-from handful.parameters import CnnBackbone, CnnStudent, DigitsTable
+from handful.image.parameters import CnnBackbone, CnnStudent
+from handful.parameters import DigitsTable
 from handful.teacher import Teacher
 from tasks.evaluate import Evaluation, evaluate, main
 from tests.toy_findings import PARAMETERS

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handful.image import augmentation, backbone, content, prediction
-from handful.parameters import CnnBackbone, ImageTransform
+from handful.image.parameters import CnnBackbone, ImageTransform
 from tests.images import encoded, images, noise
 
 BACKBONE = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)

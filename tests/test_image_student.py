@@ -10,7 +10,7 @@ import torch
 import handful
 from handful.distillation import Trained, save_student
 from handful.image import backbone, student
-from handful.parameters import CnnBackbone, CnnStudent
+from handful.image.parameters import CnnBackbone, CnnStudent
 from handful.training import Examples
 from tests.images import encoded, noise, stripes
 

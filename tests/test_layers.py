@@ -68,7 +68,8 @@ def test_both_modalities_have_the_files_that_the_stages_ask_for() -> None:
 def test_predicting_loads_nothing_that_only_training_needs() -> None:
     code = (
         "import sys, handful.student, handful.cli, handful.text.prediction, handful.image.prediction;"
-        "print(sorted({'torch','transformers','pandas','pydantic','sklearn','scipy','dvc','prefect','yaml'} & set(sys.modules)))"
+        "training = {'torch','transformers','pandas','pydantic','sklearn','scipy','dvc','prefect','yaml'};"
+        "print(sorted(training & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -112,4 +113,5 @@ def test_every_file_begins_with_its_phrase() -> None:
     for package in PACKAGES:
         for path in sources(package):
             first = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()
-            assert first and first[0].endswith("."), f"{path} has no first docstring line that is a sentence"
+            assert first, f"{path} has no docstring"
+            assert first[0].endswith("."), f"{path} does not begin with a sentence"

@@ -30,7 +30,14 @@ def test_all_mistakes_are_listed_at_once_with_key_rule_and_value(values: dict) -
         parse(values, "params.yaml")
     message = str(caught.value)
     assert "4 mistakes" in message
-    for expected in ("seeed", "validate.minimum_rows_per_class", "got 1", "distill.temperature", "got -2", "evaluate.latency_rows"):
+    for expected in (
+        "seeed",
+        "validate.minimum_rows_per_class",
+        "got 1",
+        "distill.temperature",
+        "got -2",
+        "evaluate.latency_rows",
+    ):
         assert expected in message
 
 

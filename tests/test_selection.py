@@ -17,7 +17,12 @@ def coverage(embeddings: np.ndarray, chosen: np.ndarray) -> float:
     return float(np.maximum((embeddings @ embeddings[chosen].T).max(axis=1), 0).sum())
 
 
-@given(rows=st.integers(0, 30), count=st.integers(1, 40), seed=st.integers(0, 5), kind=st.sampled_from(sorted(selection.CHOICES)))
+@given(
+    rows=st.integers(0, 30),
+    count=st.integers(1, 40),
+    seed=st.integers(0, 5),
+    kind=st.sampled_from(sorted(selection.CHOICES)),
+)
 def test_a_choice_is_of_distinct_rows_and_no_more_than_wanted(rows: int, count: int, seed: int, kind: str) -> None:
     chosen = selection.CHOICES[kind](unit(rows, seed), count, seed)
     assert len(chosen) == min(rows, count) == len(set(chosen.tolist()))

@@ -1,5 +1,7 @@
 """What a text student sees of a text."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def slow(text: str, longest: int) -> set[str]:
     cleaned = f" {' '.join(text.lower().split())} "
     grams = {cleaned[i : i + n] for n in range(1, longest + 1) for i in range(len(cleaned) - n + 1)}
     words = cleaned.split()
-    return grams | {f" {a} " for a in words} | {f" {a} {b} " for a, b in zip(words, words[1:], strict=False)}
+    return grams | {f" {a} " for a in words} | {f" {a} {b} " for a, b in itertools.pairwise(words)}
 
 
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=6), st.integers(1, 5))

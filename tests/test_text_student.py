@@ -10,15 +10,28 @@ import handful
 from handful import parameters
 from handful.distillation import save_student, transfer_set
 from handful.embedding import embed
-from handful.parameters import LinearStudent, Parameters, ShallowTransformerStudent
+from handful.parameters import Parameters
 from handful.text import linear, student
 from handful.text.backbone import Backbone, load
+from handful.text.parameters import LinearStudent, ShallowTransformerStudent
 from handful.training import Examples
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["parcel", "password"]
-PARCEL = ["where is my parcel", "the parcel is late", "my package never came", "delivery is a week late", "track the shipment"]
-PASSWORD = ["i forgot my password", "reset the password please", "cannot log in", "login fails again", "locked out of my account"]
+PARCEL = [
+    "where is my parcel",
+    "the parcel is late",
+    "my package never came",
+    "delivery is a week late",
+    "track the shipment",
+]
+PASSWORD = [
+    "i forgot my password",
+    "reset the password please",
+    "cannot log in",
+    "login fails again",
+    "locked out of my account",
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +48,15 @@ def backbone(given: Parameters) -> Backbone:
 def examples() -> Examples:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
     labels = ["parcel"] * len(PARCEL) + ["password"] * len(PASSWORD)
-    return transfer_set([*PARCEL, *PASSWORD], labels, ["parcel lost", "password wrong"], probabilities, CLASSES, 1.0, 1.0)
+    return transfer_set(
+        [*PARCEL, *PASSWORD], labels, ["parcel lost", "password wrong"], probabilities, CLASSES, 1.0, 1.0
+    )
 
 
 @pytest.fixture(scope="module")
-def linear_folder(given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def linear_folder(
+    given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     (settings,) = (kind for kind in given.distill.students if isinstance(kind, LinearStudent))
     folder = tmp_path_factory.mktemp("linear")
     save_student(folder, student.train(settings, examples, CLASSES, backbone, 0), "linear", "text", CLASSES)
@@ -47,7 +64,9 @@ def linear_folder(given: Parameters, backbone: Backbone, examples: Examples, tmp
 
 
 @pytest.fixture(scope="module")
-def shallow_folder(given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shallow_folder(
+    given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     (settings,) = (kind for kind in given.distill.students if isinstance(kind, ShallowTransformerStudent))
     folder = tmp_path_factory.mktemp("shallow")
     save_student(folder, student.train(settings, examples, CLASSES, backbone, 0), "shallow", "text", CLASSES)
@@ -55,7 +74,9 @@ def shallow_folder(given: Parameters, backbone: Backbone, examples: Examples, tm
 
 
 @pytest.mark.parametrize("name", ["linear_folder", "shallow_folder"])
-def test_a_student_learns_its_examples_and_is_sure_of_nothing_impossible(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_student_learns_its_examples_and_is_sure_of_nothing_impossible(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     loaded = handful.load(request.getfixturevalue(name))
     assert loaded.predict([*PARCEL, *PASSWORD]) == ["parcel"] * len(PARCEL) + ["password"] * len(PASSWORD)
     probabilities = loaded.predict_proba(["where did the parcel go", "", "完全不同的语言", "x" * 100_000])
@@ -81,7 +102,9 @@ def test_predict_and_predict_proba_agree(linear_folder: Path) -> None:
     assert loaded.predict(texts) == [loaded.classes_[best] for best in loaded.predict_proba(texts).argmax(axis=1)]
 
 
-def test_training_twice_gives_the_same_bytes(given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path) -> None:
+def test_training_twice_gives_the_same_bytes(
+    given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path
+) -> None:
     again = student.train(given.distill.students[0], examples, CLASSES, backbone, 0)
     for name, content in again.files.items():
         assert (linear_folder / name).read_bytes() == content
@@ -93,13 +116,18 @@ def test_the_shallow_transformer_holds_no_path_of_the_machine(shallow_folder: Pa
     assert b"site-packages" not in content
 
 
-def test_the_graph_computes_what_was_trained(given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path) -> None:
+def test_the_graph_computes_what_was_trained(
+    given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path
+) -> None:
     settings = given.distill.students[0]
     assert isinstance(settings, LinearStudent)
     texts = list(examples.contents)
     vocabulary = linear._vocabulary(texts, settings.ngrams, settings.features)
     tokens = linear._static_table(backbone, settings.static_dimensions)
-    ngrams, static = linear._ngram_matrix(texts, vocabulary, settings.ngrams), linear._static_matrix(texts, tokens, backbone)
+    ngrams, static = (
+        linear._ngram_matrix(texts, vocabulary, settings.ngrams),
+        linear._static_matrix(texts, tokens, backbone),
+    )
     table, mixing, bias = linear._fit(ngrams, static, examples, settings)
     expected = torch.softmax(torch.from_numpy(ngrams @ table + static @ mixing + bias), dim=1).numpy()
     assert np.abs(handful.load(linear_folder).predict_proba(texts) - expected).max() < 0.02

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from handful.image import prediction
 from handful.image.backbone import Backbone
-from handful.parameters import ImageTransform
+from handful.image.parameters import ImageTransform
 
 # What strength 1 means, where digits are still legible: degrees, shares of the side, of the size, and of the colour.
 ROTATION_DEGREES = 30.0

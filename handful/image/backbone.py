@@ -17,7 +17,8 @@ from torch.nn import functional
 from handful import progress, training
 from handful.errors import BackboneError
 from handful.image import prediction
-from handful.parameters import CnnBackbone, DenoisingAutoencoder, NoPretraining
+from handful.image.parameters import CnnBackbone
+from handful.parameters import DenoisingAutoencoder, NoPretraining
 
 ORIENTATIONS = 8
 CELLS = 4

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from handful.distillation import Trained
 from handful.export import export
 from handful.image.backbone import Backbone
-from handful.parameters import CnnStudent
+from handful.image.parameters import CnnStudent
 from handful.training import Examples, Schedule, fit
 
 CELLS = 2
@@ -37,9 +37,7 @@ class SmallCnn(nn.Module):
         return logits
 
 
-def train(
-    parameters: CnnStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int
-) -> Trained:
+def train(parameters: CnnStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int) -> Trained:
     """Train a student on the examples; it sees images as `backbone`, the teacher's encoder, does."""
     settings = backbone.settings
     with torch.random.fork_rng(devices=[]):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from handful.embedding import embed
-from handful.parameters import ContextualReplacement, LabelTemplates, RandomEdit, TextOperation
 from handful.text.backbone import Backbone
+from handful.text.parameters import ContextualReplacement, LabelTemplates, RandomEdit, TextOperation
 
 # A unit is a word, or one character of a script that is written without spaces.
 UNIT = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]|[^\s぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]+")
@@ -78,7 +78,7 @@ def _random_edits(
 ) -> list[tuple[str, str, str, str]]:
     edit = EDITS[operation.kind]
     vocabulary = {label: _units_of(group["content"]) for label, group in labelled.groupby("label")}
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for parent, content, label in zip(labelled["id"], labelled["content"], labelled["label"], strict=True):
         for number in range(rows_per_example):
             random = _random(seed, parent, operation.kind, number)
@@ -89,7 +89,9 @@ def _random_edits(
     return rows
 
 
-def _insert(content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator) -> str:
+def _insert(
+    content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator
+) -> str:
     """Words of the same class, put before random words."""
     for place in sorted(random.choice(len(spans), min(changes, len(spans)), replace=False), reverse=True):
         start, end = spans[place]
@@ -98,7 +100,9 @@ def _insert(content: str, spans: list[tuple[int, int]], changes: int, vocabulary
     return content
 
 
-def _swap(content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator) -> str:
+def _swap(
+    content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator
+) -> str:
     units = [content[start:end] for start, end in spans]
     for _ in range(changes):
         first, second = random.choice(len(units), 2, replace=False)
@@ -106,7 +110,9 @@ def _swap(content: str, spans: list[tuple[int, int]], changes: int, vocabulary: 
     return _with_units(content, spans, units)
 
 
-def _delete(content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator) -> str:
+def _delete(
+    content: str, spans: list[tuple[int, int]], changes: int, vocabulary: list[str], random: np.random.Generator
+) -> str:
     gone = set(random.choice(len(spans), min(changes, len(spans) - 1), replace=False).tolist())
     units = ["" if place in gone else content[start:end] for place, (start, end) in enumerate(spans)]
     return re.sub(r" {2,}", " ", _with_units(content, spans, units)).strip()

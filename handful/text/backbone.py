@@ -6,12 +6,14 @@ import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from handful.errors import BackboneError, MissingExtraError
-from handful.parameters import NoPretraining, PretrainedBackbone
+from handful.parameters import NoPretraining
+from handful.text.parameters import PretrainedBackbone
 
 # The package that carries the weights of the default backbone, and the SHA-256 of the published file.
 PACKAGED = {
@@ -25,7 +27,9 @@ LENGTH_STEP = 8
 
 
 class Encoder(nn.Module):
-    """A transformer and its pooling (Reimers & Gurevych 2019): token ids [n, length] in, unit vectors [n, dimensions] out."""
+    """A transformer and its pooling (Reimers & Gurevych 2019): from token ids [n, length] to unit vectors."""
+
+    transformer: Any
 
     def __init__(self, transformer: nn.Module, pooling: str) -> None:
         super().__init__()
@@ -52,7 +56,10 @@ class Backbone:
         logging.disable_progress_bar()
         weights = folder / WEIGHTS
         if not weights.is_file():
-            raise BackboneError(f"The backbone folder {folder} holds no {WEIGHTS}. Only safetensors weights are loaded; convert or choose another.")
+            raise BackboneError(
+                f"The backbone folder {folder} holds no {WEIGHTS}. Only safetensors weights are loaded: "
+                "convert it, or choose another."
+            )
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
@@ -137,7 +144,9 @@ def find(name: str) -> tuple[Path, str]:
     folder = Path(spec.submodule_search_locations[0]) / "model"
     with (folder / WEIGHTS).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise BackboneError(f"{folder / WEIGHTS} is not the published {name}: its SHA-256 differs. Reinstall the package {package}.")
+            raise BackboneError(
+                f"{folder / WEIGHTS} is not the published {name}: its SHA-256 differs. Reinstall the package {package}."
+            )
     return folder, f"the installed package {package}"
 
 

@@ -13,8 +13,8 @@ from scipy.special import log_softmax, softmax
 from handful import progress
 from handful.distillation import Trained
 from handful.embedding import embed
-from handful.parameters import LinearStudent
 from handful.text.backbone import Backbone
+from handful.text.parameters import LinearStudent
 from handful.text.prediction import BUCKETS, ngram_buckets, token_ids
 from handful.training import Examples
 
@@ -26,13 +26,15 @@ TINY = 1e-6
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The n-grams that count: `slot_of` int32 [BUCKETS + 1] gives a row of the table, 0 for the ignored; `idf` [rows]."""
+    """The n-grams that count: `slot_of` int32 [BUCKETS + 1] gives their rows, 0 for the ignored; `idf` [rows]."""
 
     slot_of: np.ndarray
     idf: np.ndarray
 
 
-def train(parameters: LinearStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int) -> Trained:
+def train(
+    parameters: LinearStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int
+) -> Trained:
     """Fit a convex soft-target logistic regression by L-BFGS and compress it; nothing in it is random.
 
     A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static
@@ -84,7 +86,9 @@ def _ngram_matrix(texts: Sequence[str], vocabulary: Vocabulary, longest: int) ->
         columns.append(slots[used])
         values.append(idf[used])
     starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    matrix = csr_matrix((np.concatenate(values), np.concatenate(columns), starts), shape=(len(texts), len(vocabulary.idf)))
+    matrix = csr_matrix(
+        (np.concatenate(values), np.concatenate(columns), starts), shape=(len(texts), len(vocabulary.idf))
+    )
     matrix.sum_duplicates()
     return matrix
 
@@ -106,7 +110,6 @@ class TokenView:
     def __init__(self, backbone: Backbone) -> None:
         self.fingerprint = f"{backbone.fingerprint}-tokens"
         self.dimensions = backbone.dimensions
-        self.origin = backbone.origin
         self.adapted = backbone.adapted
         self.module = backbone.module
         start, end = backbone.tokenizer.encode("").ids[:1], backbone.tokenizer.encode("").ids[1:]
@@ -140,7 +143,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 def _fit(
     ngrams: csr_matrix, static: np.ndarray, examples: Examples, parameters: LinearStudent
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Minimise the weighted mean soft cross-entropy + weight_decay/2 · |weights|² (convex, so L-BFGS finds the one minimum)."""
+    """Minimise the weighted mean soft cross-entropy + weight_decay/2 · |weights|²; convex, with one minimum."""
     inputs, transposed = ngrams, ngrams.T.tocsr()
     targets, weights = examples.targets, examples.weights / examples.weights.sum()
     classes = targets.shape[1]
@@ -207,7 +210,10 @@ def _graph(
     graph = helper.make_graph(
         nodes,
         "linear_student",
-        [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", f"{name}_per_row"]) for name in ("ngrams", "input_ids")],
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", f"{name}_per_row"])
+            for name in ("ngrams", "input_ids")
+        ],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", len(bias)])],
         [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()],
     )

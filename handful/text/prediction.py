@@ -46,7 +46,9 @@ def featurizer(features: dict[str, Any], folder: Path) -> Features:
     return lambda texts: {name: array for part in parts for name, array in part(texts).items()}
 
 
-def token_ids(tokenizer: Tokenizer, texts: Sequence[str], padding_id: int, special: bool, mask: bool) -> dict[str, np.ndarray]:
+def token_ids(
+    tokenizer: Tokenizer, texts: Sequence[str], padding_id: int, special: bool, mask: bool
+) -> dict[str, np.ndarray]:
     """`input_ids` int64 [n, longest], padded; with `mask` also `attention_mask`."""
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
     lengths = np.array([len(row) for row in ids])

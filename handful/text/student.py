@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +15,9 @@ from handful import probe
 from handful.distillation import Trained
 from handful.embedding import embed
 from handful.export import export
-from handful.parameters import LinearStudent, ShallowTransformerStudent
 from handful.text import linear
 from handful.text.backbone import Backbone
+from handful.text.parameters import LinearStudent, ShallowTransformerStudent
 from handful.training import Classifier, Examples, Schedule, fit
 
 
@@ -55,7 +56,7 @@ def _shallow_transformer(
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
     """A copy of the backbone that ends after its first `layers` layers."""
     shallow = backbone.copy()
-    encoder = shallow.module.transformer.encoder
+    encoder: Any = shallow.module.transformer.encoder
     encoder.layer = encoder.layer[:layers]
     return shallow
 
@@ -64,7 +65,9 @@ def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -
     """A probe of the teacher's likeliest classes, so that training starts from a sensible head."""
     likeliest = np.array(classes)[examples.targets.argmax(axis=1)]
     found = probe.fit(embed(shallow, examples.contents), likeliest, 1.0)
-    head = probe.Head(tuple(classes), np.zeros((len(classes), shallow.dimensions), np.float32), np.zeros(len(classes), np.float32))
+    head = probe.Head(
+        tuple(classes), np.zeros((len(classes), shallow.dimensions), np.float32), np.zeros(len(classes), np.float32)
+    )
     rows = [list(classes).index(name) for name in found.classes]
     head.coefficients[rows], head.intercept[rows] = found.coefficients, found.intercept
     return head
@@ -78,7 +81,8 @@ def _export(network: Classifier) -> bytes:
         full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
         onnx.save(model, full)
         quantize_dynamic(full, small, weight_type=QuantType.QInt8)
-        return onnx.load(small).SerializeToString(deterministic=True)
+        serialised: bytes = onnx.load(small).SerializeToString(deterministic=True)
+        return serialised
 
 
 class Named(nn.Module):
