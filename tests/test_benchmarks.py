@@ -13,14 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 import yaml
 
-from benchmarks import fewshot, folders, peers, results
+import handful
+from benchmarks import fewshot, folders, peers, pipeline, results
 from handful import parameters
 from handful.errors import DataError
+from tasks import augment, distill, ingest, pretrain_transfer, select, validate
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
@@ -185,6 +188,26 @@ def test_the_teacher_is_charged_until_its_transfer_and_the_student_for_all_stage
     assert student["stages"] == {**teacher["stages"], "distill": student["stages"]["distill"]}
     for record in (teacher, student):
         assert record["train_seconds"] == pytest.approx(sum(record["stages"].values()))
+
+
+def test_the_student_is_the_one_that_the_stages_write_when_each_is_run_by_itself(
+    data: Path, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "cache"))
+    folder, values = folders.find(data), parameters.read(params)
+    _, trained = pipeline.train(values, folder, shots=4, seed=1, with_student=True)
+    given = values.model_copy(update={"seed": 1, "ingest": folders.ingest_parameters(values, folder, shots=4)})
+    at = {stage: tmp_path / stage for stage in ("ingest", "validate", "augment", "select", "transfer", "distill")}
+    ingest.main(given, data, at["ingest"])
+    validate.main(given, at["ingest"], at["validate"])
+    augment.main(given, at["validate"], at["augment"])
+    select.main(given, at["validate"], at["augment"], at["select"])
+    pretrain_transfer.main(given, at["validate"], at["select"], at["transfer"])
+    distill.main(given, at["validate"], at["select"], at["transfer"], at["distill"])
+    contents = folders.test_rows(folder)["content"].tolist()
+    written = handful.load(at["distill"] / "student", threads=1)
+    assert written.classes_ == trained["student"].classes
+    assert np.array_equal(written.predict_proba(contents), trained["student"].predict_proba(contents))
 
 
 def test_the_tables_name_every_system(finished: tuple[Path, str]) -> None:
