@@ -64,9 +64,9 @@ def examine(tables: dict[str, pd.DataFrame], rules: Mapping[str, Sequence[Rule]]
         for name, table in tables.items():
             asset = frames.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all")
             batch = asset.get_batch({"dataframe": table.reset_index(drop=True)})
-            for rule in rules[name]:
-                result = batch.validate(_expectation(expectations, rule), result_format=RESULT_FORMAT)
-                findings.append(_finding(name, rule, len(table), result))
+            results = batch.validate(_suite(expectations, name, rules[name]), result_format=RESULT_FORMAT).results
+            found = {result.expectation_config.meta["rule"]: result for result in results}
+            findings += [_finding(name, rule, len(table), found[place]) for place, rule in enumerate(rules[name])]
     return findings
 
 
@@ -84,8 +84,17 @@ def _context() -> tuple[Any, Any]:
     return context, great_expectations.expectations
 
 
-def _expectation(expectations: Any, rule: Rule) -> Any:
-    return getattr(expectations, rule.expectation)(**rule.arguments, severity=GX_SEVERITY[rule.severity])
+def _suite(expectations: Any, name: str, rules: Sequence[Rule]) -> Any:
+    # The place of each rule is written on its expectation, because the results come in any order.
+    return importlib.import_module("great_expectations").ExpectationSuite(
+        name=name,
+        expectations=[
+            getattr(expectations, rule.expectation)(
+                **rule.arguments, severity=GX_SEVERITY[rule.severity], meta={"rule": place}
+            )
+            for place, rule in enumerate(rules)
+        ],
+    )
 
 
 def _finding(table: str, rule: Rule, rows: int, result: Any) -> Finding:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from handful.errors import DataError
 
 SNIFFED_BYTES = 4096
+SHARE_OF_CONTROL_BYTES = 0.3  # a stray NUL in a short text is for validation to quarantine
 LONGEST_CELL = 2**31 - 1
 
 # The names of the columns that are there, and the rows as (row number, values by column).
@@ -23,15 +24,18 @@ def _decode(data: bytes, path: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path} is saved as UTF-16 (byte 0). Save it as UTF-8 and run again.")
     head = data[:SNIFFED_BYTES]
-    if sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) // 10:
-        raise DataError(f"{path} is a binary file, in spite of its name. Export the table as text in UTF-8.")
+    binary = DataError(f"{path} is a binary file, in spite of its name. Export the table as text in UTF-8.")
+    if sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) * SHARE_OF_CONTROL_BYTES:
+        raise binary
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in head:
+            raise binary from None
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path} is not UTF-8: byte 0x{data[error.start]:02x} at position {error.start} (line {line})"
-            f" is {error.reason}. Save the file as UTF-8 and run again."
+            f" is wrong ({error.reason}). Save the file as UTF-8 and run again."
         ) from None
 
 

@@ -1,22 +1,25 @@
-"""How well a new row fits the class it claims: distance, likelihood and probability under a Gaussian per class."""
+"""How well a new row fits the class it claims: its distance, its likelihood, and what a probe thinks of it."""
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_softmax
 from sklearn.covariance import LedoitWolf
 
+from handful.probe import Head
 
-def judge(known: np.ndarray, known_labels: np.ndarray, new: np.ndarray, new_labels: np.ndarray) -> pd.DataFrame:
+
+def judge(
+    known: np.ndarray, known_labels: np.ndarray, new: np.ndarray, new_labels: np.ndarray, head: Head
+) -> pd.DataFrame:
     """Judge new rows against the labelled ones.
-
-    Classes are Gaussians with one shrunk covariance (Ledoit & Wolf 2004), as in linear discriminant analysis.
 
     Args:
         known, new: embeddings float32 [n, d] and [m, d]; their labels are strings [n] and [m].
+        head: a probe of the labelled rows.
 
     Returns:
         m rows: `distance`, Euclidean to the class mean; `likelihood`, minus half the squared Mahalanobis distance to
-        it; `quality`, the probability of the claimed class from 0 to 1.
+        it under a covariance shared by all classes and shrunk (Ledoit & Wolf 2004); `quality`, the probe's probability
+        of the claimed class.
     """
     if not len(new):
         return pd.DataFrame({name: pd.Series(dtype="float32") for name in ("distance", "likelihood", "quality")})
@@ -25,12 +28,9 @@ def judge(known: np.ndarray, known_labels: np.ndarray, new: np.ndarray, new_labe
     precision = LedoitWolf(assume_centered=True).fit(known - means[inverse]).precision_
     whitening = np.linalg.cholesky(precision).astype(np.float32)
     claimed = np.searchsorted(classes, new_labels)
-    white_new, white_means = new @ whitening, means @ whitening
-    squares = (white_new**2).sum(1)[:, None] + (white_means**2).sum(1) - 2 * white_new @ white_means.T
-    log_likelihood = -0.5 * np.maximum(squares, 0)
-    rows = np.arange(len(new))
+    offset = new - means[claimed]
     return pd.DataFrame({
-        "distance": np.linalg.norm(new - means[claimed], axis=1).astype(np.float32),
-        "likelihood": log_likelihood[rows, claimed].astype(np.float32),
-        "quality": np.exp(log_softmax(log_likelihood, axis=1))[rows, claimed].astype(np.float32),
+        "distance": np.linalg.norm(offset, axis=1).astype(np.float32),
+        "likelihood": (-0.5 * ((offset @ whitening) ** 2).sum(axis=1)).astype(np.float32),
+        "quality": head.predict_proba(new)[np.arange(len(new)), claimed],
     })

@@ -52,7 +52,7 @@ def markdown(findings: Findings) -> str:
         f"The pipeline as a whole {_verdict(findings.metrics)}.",
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
-        _table("| addition | rows | gain | verdict |", gate),
+        _table("| addition | rows offered | gain | verdict |", gate),
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
         _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
@@ -90,7 +90,7 @@ def milliseconds(duration: float) -> str:
 
 def gain(row: Mapping[str, Any]) -> str:
     """The gain and its standard error in percentage points; a dash where nothing was compared."""
-    if row["gain"] is None:
+    if not row["standard_error"]:
         return "–"
     return f"{100 * row['gain']:+.1f} ± {100 * row['standard_error']:.1f} points".replace("-", "−")
 
@@ -111,6 +111,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "systems": _systems(scores),
         "gate": _gate(findings.gate),
         "candidates": [{**row, "name": _plain(row["kind"])} for row in findings.crossvalidation["candidates"]],
+        "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),
         "matrix": _matrix(counts, findings.labels),
         "pairs": confused_pairs(findings),
@@ -205,8 +206,10 @@ def _width(text: str) -> float:
 
 def _set_aside(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """For each table the number of its rows that were set aside, and the first one's origin and reason."""
-    first = rows.groupby("table")[["origin", "reason"]].first()
-    return first.assign(rows=rows["table"].value_counts()).reset_index().to_dict("records")
+    return [
+        {"table": name, "rows": len(some), "origin": some["origin"].iloc[0], "reason": some["reason"].iloc[0]}
+        for name, some in rows.groupby("table")
+    ]
 
 
 def _plain(name: str) -> str:

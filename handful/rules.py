@@ -9,7 +9,8 @@ from handful.parameters import Validate
 
 COLUMNS = ["id", "content", "label", "key", "origin"]
 WITH_LABELS = ("labelled", "test", "source")
-UNUSABLE = "unusable"
+# Where a rule on one of these columns is broken, the reason is what the modality's own check says: the column unusable.
+CHECKED = ("size", "unusable")
 
 SCHEMA = Rule(
     "fatal", "ExpectTableColumnsToMatchSet", {"column_set": COLUMNS}, "wrong columns", "make the tables with: dvc repro"
@@ -22,7 +23,8 @@ def measure_rows(tables: dict[str, pd.DataFrame], parameters: Validate, content:
     test_rows = prints["test"].value_counts()
     return {
         name: table.assign(
-            **{UNUSABLE: _complaints(table, parameters, content)},
+            size=table["content"].dropna().map(content.size).astype(float).reindex(table.index),
+            unusable=_complaints(table, parameters, content),
             earlier_repeats=_earlier(pd.DataFrame({"content": prints[name], "label": table["label"]}), prints[name]),
             earlier_keys=_earlier(table[["key"]], table["key"]),
             labels_of_content=table.groupby(prints[name])["label"].transform("nunique"),
@@ -51,12 +53,13 @@ def _earlier(same: pd.DataFrame, given: pd.Series) -> pd.Series:
     return same.groupby(list(same.columns), dropna=False).cumcount().where(given.notna())
 
 
-def row_rules(table: str, labels: list[str]) -> list[Rule]:
+def row_rules(table: str, labels: list[str], parameters: Validate) -> list[Rule]:
     """Give the rules for the rows of a table; `labels` are those of the labelled rows."""
+    sizes = {"min_value": parameters.minimum_size, "max_value": parameters.maximum_size}
     rules = [
         Rule("row", "ExpectColumnValuesToNotBeNull", {"column": "content"}, "content is missing"),
-        # The value of this column is the reason: what the modality's own check says.
-        Rule("row", "ExpectColumnValuesToBeNull", {"column": UNUSABLE}, "unusable content"),
+        Rule("row", "ExpectColumnValuesToBeBetween", {"column": "size", **sizes}, "size out of range"),
+        Rule("row", "ExpectColumnValuesToBeNull", {"column": "unusable"}, "unusable content"),
         _at_most("earlier_repeats", 0, "exact repeat of an earlier row"),
         _at_most("earlier_keys", 0, "key of an earlier row"),
     ]

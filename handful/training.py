@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from handful import progress
 from handful.probe import Head
 
+# Few enough that batches stay random, many enough that their rows are of like length.
+BATCHES_SORTED_TOGETHER = 8
+
 Collate = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
 
@@ -120,7 +123,7 @@ def loss(network: nn.Module, collate: Collate, examples: Examples, batch_size: i
     network.eval()
     total = 0.0
     with torch.inference_mode():
-        for rows in _batches(len(examples), batch_size, None):
+        for rows in _batches(examples, batch_size, None):
             total += float(_cross_entropy(network, collate, examples, rows)) * float(examples.weights[rows].sum())
     network.train()
     return total / float(examples.weights.sum())
@@ -131,7 +134,7 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             groups.setdefault((name.startswith("head."), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
+    described = [
         {
             "params": parameters,
             "lr": schedule.head_learning_rate if in_head else schedule.learning_rate,
@@ -139,7 +142,8 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
             "weight_decay": schedule.weight_decay if is_matrix else 0.0,
         }
         for (in_head, is_matrix), parameters in groups.items()
-    )
+    ]
+    return torch.optim.AdamW(described, fused=True)
 
 
 def _epoch(
@@ -151,7 +155,7 @@ def _epoch(
     random: np.random.Generator,
 ) -> float:
     total = 0.0
-    for rows in _batches(len(examples), batch_size, random):
+    for rows in _batches(examples, batch_size, random):
         optimizer.zero_grad(set_to_none=True)
         with autocast():
             batch_loss = _cross_entropy(network, collate, examples, rows)
@@ -162,10 +166,17 @@ def _epoch(
     return total / float(examples.weights.sum())
 
 
-def _batches(count: int, batch_size: int, random: np.random.Generator | None) -> Iterator[np.ndarray]:
-    order = np.arange(count) if random is None else random.permutation(count)
-    for start in range(0, count, batch_size):
-        yield order[start : start + batch_size]
+def _batches(examples: Examples, batch_size: int, random: np.random.Generator | None) -> Iterator[np.ndarray]:
+    """Row numbers, batch by batch; rows of like length share one, because padding costs as much as content."""
+    order = np.arange(len(examples)) if random is None else random.permutation(len(examples))
+    lengths = np.array([len(content) for content in examples.contents])
+    batches = []
+    for start in range(0, len(order), batch_size * BATCHES_SORTED_TOGETHER):
+        stretch = order[start : start + batch_size * BATCHES_SORTED_TOGETHER]
+        stretch = stretch[np.argsort(lengths[stretch], kind="stable")]
+        batches += [stretch[first : first + batch_size] for first in range(0, len(stretch), batch_size)]
+    for number in range(len(batches)) if random is None else random.permutation(len(batches)):
+        yield batches[number]
 
 
 def _cross_entropy(network: nn.Module, collate: Collate, examples: Examples, rows: np.ndarray) -> Tensor:

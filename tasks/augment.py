@@ -4,13 +4,13 @@ import logging
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pandas as pd
 
 from handful import quality, storage
 from handful.embedding import Backbone, embed
 from handful.modality import part
-from handful.parameters import Augment, Parameters
+from handful.parameters import Augment, Parameters, Probe
+from handful.probe import fit
 from tasks import start
 
 log = logging.getLogger("handful.augment")
@@ -18,7 +18,13 @@ COLUMNS = ["id", "content", "label", "parent", "operation", "distance", "likelih
 
 
 def augment(
-    labelled: pd.DataFrame, parameters: Augment, augmentation: ModuleType, content: ModuleType, backbone: Backbone, seed: int
+    labelled: pd.DataFrame,
+    parameters: Augment,
+    head: Probe,
+    augmentation: ModuleType,
+    content: ModuleType,
+    backbone: Backbone,
+    seed: int,
 ) -> pd.DataFrame:
     """Make new rows and drop the share of each operation's rows that fit their class worst.
 
@@ -27,16 +33,13 @@ def augment(
     """
     rows = augmentation.augment(labelled, parameters.operations, parameters.rows_per_example, backbone, seed)
     rows = rows.assign(id=[content.fingerprint(value) for value in rows["content"]])
-    judged = quality.judge(
-        embed(backbone, labelled["content"].tolist()),
-        labelled["label"].to_numpy(str),
-        embed(backbone, rows["content"].tolist()),
-        rows["label"].to_numpy(str),
-    )
-    rows = pd.concat([rows, judged], axis=1)
-    worst_first = rows.sort_values(["operation", "quality", "id"]).groupby("operation").cumcount()
-    dropped = worst_first < (rows.groupby("operation")["id"].transform("size") * parameters.share_dropped).astype(np.int64)
-    return rows.loc[~dropped.reindex(rows.index), COLUMNS].reset_index(drop=True)
+    known, labels = embed(backbone, labelled["content"].tolist()), labelled["label"].to_numpy(str)
+    new = embed(backbone, rows["content"].tolist())
+    fitted = fit(known, labels, head.inverse_regularisation)
+    rows = pd.concat([rows, quality.judge(known, labels, new, rows["label"].to_numpy(str), fitted)], axis=1)
+    from_worst = rows.sort_values(["quality", "id"]).groupby("operation").cumcount().reindex(rows.index)
+    allowed = rows.groupby("operation")["id"].transform("size") * parameters.share_dropped
+    return rows.loc[from_worst >= allowed.astype(int), COLUMNS].reset_index(drop=True)
 
 
 def main(parameters: Parameters, validate: Path, out: Path) -> None:
@@ -45,7 +48,9 @@ def main(parameters: Parameters, validate: Path, out: Path) -> None:
     backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed)
     log.info("The backbone is %s", backbone.origin)
     augmentation, content = (part(parameters.modality, name) for name in ("augmentation", "content"))
-    rows = augment(labelled, parameters.augment, augmentation, content, backbone, parameters.seed)
+    rows = augment(
+        labelled, parameters.augment, parameters.probe, augmentation, content, backbone, parameters.seed
+    )
     storage.write_table(rows, out / "rows.parquet")
     summary = rows.groupby("operation")["quality"].agg(["size", "mean"]).rename(columns={"size": "rows", "mean": "quality"})
     storage.write_json(summary.round(4).to_dict("index"), out / "augment.json")

@@ -85,15 +85,15 @@ def main(
 ) -> None:
     """Read what the earlier stages left, evaluate, and write numbers, pictures and report."""
     test = storage.read_table(validate / "test.parquet")
-    default, *others = (str(chosen.kind) for chosen in parameters.distill.students)
-    students = {default: student.load(distill / "student", threads=1)}
-    students |= {kind: student.load(distill / "others" / kind, threads=1) for kind in others}
+    made = storage.read_json(distill / "distill.json")
+    students = {made["default"]: student.load(distill / "student", threads=1)}
+    students |= {kind: student.load(distill / "others" / kind, threads=1) for kind in made["others"]}
     adapted, baseline = (teacher.load(transfer / name) for name in ("teacher", "baseline"))
     evaluation = evaluate(test, adapted, students, baseline, parameters.evaluate, parameters.seed)
     findings = Findings(
         metrics=evaluation.metrics,
         test=test,
-        classes=students[default].classes_,
+        classes=students[made["default"]].classes_,
         probabilities=evaluation.probabilities,
         parameters=parameters.evaluate,
         gate=storage.read_json(select / "gate.json"),

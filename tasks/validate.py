@@ -46,7 +46,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     _require_columns(tables)
     measured = rules.measure_rows(tables, parameters, content)
     labels = sorted(tables["labelled"]["label"].dropna().unique())
-    findings = examine(measured, {name: rules.row_rules(name, labels) for name in tables})
+    findings = examine(measured, {name: rules.row_rules(name, labels, parameters) for name in tables})
     reasons = {name: _reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
     kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
     judged = [table.assign(table=name, reasons=reasons[name]) for name, table in tables.items()]
@@ -74,10 +74,10 @@ def _reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
     """Join for each row the reasons of the rules that it breaks; "" for a good row."""
     reasons: list[list[str]] = [[] for _ in range(len(measured))]
     for finding in findings:
-        own = finding.rule.arguments["column"] == rules.UNUSABLE
+        own = finding.rule.arguments["column"] in rules.CHECKED
         for position in finding.broken_by:
-            reasons[position].append(measured[rules.UNUSABLE].iloc[position] if own else finding.rule.reason)
-    return pd.Series([SEPARATOR.join(some) for some in reasons], index=measured.index, dtype="str")
+            reasons[position].append(measured["unusable"].iloc[position] if own else finding.rule.reason)
+    return pd.Series([SEPARATOR.join(dict.fromkeys(some)) for some in reasons], index=measured.index, dtype="str")
 
 
 def _judge_wholes(

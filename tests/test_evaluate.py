@@ -2,17 +2,25 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from handful import parameters, probe, readers, storage
+from handful.distillation import save_student, transfer_set
+from handful.embedding import embed
 from handful.errors import DataError
-from tasks.evaluate import Evaluation, evaluate
+from handful.image import backbone, student
+from handful.parameters import CnnBackbone, CnnStudent, DigitsTable
+from handful.teacher import Teacher
+from tasks.evaluate import Evaluation, evaluate, main
 from tests.toy_findings import PARAMETERS
 
 CLASSES = ["delivery", "payment", "refund"]
@@ -122,3 +130,76 @@ def test_the_same_rows_and_seed_give_the_same_scores(classifiers: dict[str, Ngra
 def test_no_test_rows_is_an_error_that_says_what_to_do(classifiers: dict[str, NgramClassifier]) -> None:
     with pytest.raises(DataError, match=r"ingest\.test"):
         run(classifiers, rows(90, 5).head(0))
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of the earlier stages over handwritten digits, each holding what evaluate reads."""
+    root = tmp_path_factory.mktemp("stages")
+    digits = digit_rows(160)
+    training, test = digits.head(100).assign(origin_kind="labelled"), digits.tail(60)
+    counts = {"rows_in": 100, "accepted": 100, "quarantined": 0}
+    reports = {
+        "validate/validation.json": {"tables": {"labelled": counts, "unlabelled": counts}, "reasons": {}},
+        "select/gate.json": {
+            "pool": {"rows": 9, "gain": 0.1, "standard_error": 0.1, "used": True, "reason": "accuracy +0.1"}
+        },
+        "pretrain_transfer/crossvalidation.json": {"candidates": [], "backbone": "from scratch"},
+        "distill/distill.json": {"default": "cnn", "others": []},
+    }
+    for name, report in reports.items():
+        storage.write_json(report, root / name)
+    storage.write_table(test, root / "validate" / "test.parquet")
+    storage.write_table(training, root / "select" / "training.parquet")
+    storage.write_table(digits.head(2).assign(table="unlabelled", reason="repeats"), root / "ingest/set_aside.parquet")
+    write_classifiers(training, root)
+    return root
+
+
+def digit_rows(number: int) -> pd.DataFrame:
+    columns = parameters.read("params.yaml").ingest.columns
+    table = readers.read(DigitsTable(kind="scikit_learn_digits"), Path(), columns, True, "image")
+    return table.head(number).assign(id=[f"{row:032x}" for row in range(number)])
+
+
+def write_classifiers(training: pd.DataFrame, root: Path) -> None:
+    settings = CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4)
+    encoder = backbone.load(settings, 1)
+    contents, labels = training["content"].tolist(), training["label"].to_numpy(str)
+    adapted = Teacher(encoder, probe.fit(embed(encoder, contents, cached=False), labels, 10.0), "linear_probe")
+    for name in ("teacher", "baseline"):
+        adapted.save(root / "pretrain_transfer" / name, "image", settings, 1)
+    probabilities = adapted.predict_proba(contents, cached=False)
+    examples = transfer_set(contents, labels.tolist(), contents, probabilities, adapted.classes_, 1.0, 1.0)
+    small = {"learning_rate": 0.01, "weight_decay": 0.0, "epochs": 20, "batch_size": 32}
+    trained = student.train(CnnStudent(kind="cnn", channels=4, **small), examples, adapted.classes_, encoder, 1)
+    save_student(root / "distill" / "student", trained, "cnn", "image", adapted.classes_)
+
+
+def evaluated(stages: Path, out: Path) -> Path:
+    read = parameters.read("params.yaml").model_copy(update={"modality": "image", "evaluate": PARAMETERS})
+    folders = (stages / name for name in ("ingest", "validate", "select", "pretrain_transfer", "distill"))
+    main(read, *folders, out)
+    return out
+
+
+def test_the_stage_writes_every_output_that_the_graph_names(stages: Path, tmp_path: Path) -> None:
+    stage = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]["evaluate"]
+    named = [*stage["outs"], *(next(iter(metrics)) for metrics in stage["metrics"]), *stage["plots"]]
+    written = [path.name for path in evaluated(stages, tmp_path).iterdir()]
+    assert sorted(written) == sorted(Path(name).name for name in named)
+
+
+def test_a_second_run_gives_the_same_predictions_and_pictures(stages: Path, tmp_path: Path) -> None:
+    first, second = (evaluated(stages, tmp_path / name) for name in ("first", "second"))
+    for name in ("predictions.parquet", "confusion.png", "reliability.png"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_student_as_stored_is_the_one_that_is_scored(stages: Path, tmp_path: Path) -> None:
+    out = evaluated(stages, tmp_path)
+    scores, predictions = storage.read_json(out / "metrics.json"), storage.read_table(out / "predictions.parquet")
+    assert len(predictions) == 60
+    assert scores["student"]["accuracy"] == pytest.approx((predictions["student_guess"] == predictions["label"]).mean())
+    assert scores["student"]["accuracy"] > 0.5
+    assert "data:image/png;base64," in (out / "report.html").read_text(encoding="utf-8")

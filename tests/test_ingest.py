@@ -75,7 +75,10 @@ def numbered(classes: int, rows: int) -> list[tuple[str | None, str | None]]:
     ]
 
 
-TEST: list[tuple[str | None, str | None]] = [("where is my parcel right now", "delivery"), ("cancel everything", "cancel")]
+TEST: list[tuple[str | None, str | None]] = [
+    ("where is my parcel right now", "delivery"),
+    ("cancel everything", "cancel"),
+]
 
 
 def test_rows_without_a_label_join_the_pool() -> None:
@@ -94,7 +97,9 @@ def test_shots_draw_that_many_rows_per_class_and_hide_the_labels_of_the_rest() -
 
 
 def test_another_seed_draws_other_rows_and_the_same_seed_the_same() -> None:
-    first, again, other = (run(numbered(2, 20), TEST, shots=5, seed=seed)["labelled"]["id"].tolist() for seed in (1, 1, 2))
+    first, again, other = (
+        run(numbered(2, 20), TEST, shots=5, seed=seed)["labelled"]["id"].tolist() for seed in (1, 1, 2)
+    )
     assert first == again
     assert first != other
 
@@ -109,7 +114,11 @@ def test_the_order_of_the_rows_does_not_decide_which_are_drawn(choices: dict[str
 
 
 def test_a_repeated_row_is_drawn_only_after_all_different_ones() -> None:
-    rows = [("same words again", "a")] * 10 + [("something quite other", "a"), (None, "a"), ("a third thing entirely", "a")]
+    rows = [("same words again", "a")] * 10 + [
+        ("something quite other", "a"),
+        (None, "a"),
+        ("a third thing entirely", "a"),
+    ]
     assert run(rows, TEST, shots=3)["labelled"]["content"].nunique() == 3
 
 
@@ -144,7 +153,9 @@ def test_ids_are_fingerprints_and_repeats_are_numbered_in_reading_order() -> Non
     assert tables["labelled"]["id"].tolist() == ids
 
 
-TEXT = st.one_of(st.none(), st.sampled_from(["card", "my card", "my card!", "refund", "退款", "a\0b"]), st.text(max_size=8))
+TEXT = st.one_of(
+    st.none(), st.sampled_from(["card", "my card", "my card!", "refund", "退款", "a\0b"]), st.text(max_size=8)
+)
 ROW = st.tuples(TEXT, st.one_of(st.none(), st.sampled_from(["a", "b", "c"])))
 ROWS = st.lists(ROW, max_size=12)
 
@@ -187,7 +198,9 @@ def test_the_stage_writes_the_same_bytes_every_time(tmp_path: Path) -> None:
     for name in ("first", "second"):
         assert command(file, tmp_path, tmp_path / name).returncode == 0
     names = {path.name for path in (tmp_path / "first").iterdir()}
-    assert names == {f"{name}.parquet" for name in ("labelled", "unlabelled", "test", "source", "set_aside")} | {"ingest.json"}
+    assert names == {f"{name}.parquet" for name in ("labelled", "unlabelled", "test", "source", "set_aside")} | {
+        "ingest.json"
+    }
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
     assert pd.read_parquet(tmp_path / "first/source.parquet").columns.tolist() == COLUMNS

@@ -43,7 +43,9 @@ def test_the_same_table_reads_alike_from_csv_jsonl_and_parquet(tmp_path: Path) -
     table.to_json(tmp_path / "t.jsonl", orient="records", lines=True, force_ascii=False)
     table.to_parquet(tmp_path / "t.parquet")
     columns = parameters.Columns(content="text", label="label", key="row")
-    read = [read_file(f"t.{ending}", tmp_path, columns).drop(columns="origin") for ending in ("csv", "jsonl", "parquet")]
+    read = [
+        read_file(f"t.{ending}", tmp_path, columns).drop(columns="origin") for ending in ("csv", "jsonl", "parquet")
+    ]
     assert rows_of(read[0]) == [("Grüße", "a", "r1"), ("NA", None, "r2"), ("您好", "007", "r3")]
     for other in read[1:]:
         pd.testing.assert_frame_equal(read[0], other)
@@ -152,7 +154,7 @@ def test_content_of_the_other_modality_is_an_error(tmp_path: Path) -> None:
     pd.DataFrame({"image": [png(1)], "text": ["a"], "label": ["a"]}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(DataError, match="needs bytes"):
         read_file("t.parquet", tmp_path, COLUMNS, "image")
-    with pytest.raises(DataError, match="holds a bytes|needs str"):
+    with pytest.raises(DataError, match="needs str"):
         read_file("t.parquet", tmp_path, IMAGES, "text")
     with pytest.raises(DataError, match="Set it to image"):
         readers.read(parameters.DigitsTable(kind="scikit_learn_digits"), tmp_path, COLUMNS, True, "text")
@@ -230,5 +232,9 @@ def test_an_unknown_split_of_a_data_set_is_an_error(tmp_path: Path, quiet_data_s
     quiet_data_sets.DatasetDict(train=quiet_data_sets.Dataset.from_dict({"text": ["a"]})).save_to_disk(tmp_path / "d")
     with pytest.raises(DataError, match="split held_out"):
         readers.read(
-            parameters.HuggingFaceTable(kind="hugging_face", name="d", split="held_out"), tmp_path, COLUMNS, True, "text"
+            parameters.HuggingFaceTable(kind="hugging_face", name="d", split="held_out"),
+            tmp_path,
+            COLUMNS,
+            True,
+            "text",
         )

@@ -116,7 +116,7 @@ def test_the_weakest_class_comes_first() -> None:
 
 def test_labels_that_training_never_had_are_said() -> None:
     findings = toy(["a", "b", "new"], ["a", "b"], ["x", "y", "z"])
-    assert "1 test rows have a label that the training data never had (new: 1)" in Page(report.html(findings)).text
+    assert "a label that the training data never had: new (1 row)." in Page(report.html(findings)).text
 
 
 def test_a_student_without_mistakes_has_a_report_too() -> None:

@@ -54,7 +54,11 @@ def test_a_preview_is_one_short_line() -> None:
 
 def test_a_near_duplicate_is_found_across_case_punctuation_and_one_typo() -> None:
     references = ["What is the weather like in Lisbon today?", "I was charged twice for the same order last week"]
-    texts = ["i was charged twice for the same order last week!!", "I was charged twise for the same order last week", "No"]
+    texts = [
+        "i was charged twice for the same order last week!!",
+        "I was charged twise for the same order last week",
+        "No",
+    ]
     assert content.near_duplicates(texts, references, 0.85).tolist() == [1, 1, -1]
 
 
@@ -86,7 +90,9 @@ TEXTS = st.lists(WORDS.map(" ".join), min_size=1, max_size=12)
 
 @settings(deadline=None)
 @given(TEXTS, TEXTS, st.sampled_from([0.55, 0.7, 0.9, 1.0]))
-def test_the_prefix_filter_finds_what_comparing_all_pairs_finds(texts: list[str], others: list[str], bound: float) -> None:
+def test_the_prefix_filter_finds_what_comparing_all_pairs_finds(
+    texts: list[str], others: list[str], bound: float
+) -> None:
     def grams(text: str) -> set[bytes]:
         padded = f"  {text}  ".encode()
         return {padded[i : i + 5] for i in range(len(padded) - 4)}

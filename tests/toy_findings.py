@@ -60,13 +60,14 @@ def toy(
         gate={
             "augmentation": {"rows": 8, "gain": 0.02, "standard_error": 0.01, "used": True, "reason": "It helps."},
             "pool": {"rows": 9, "gain": -0.01, "standard_error": 0.01, "used": False, "reason": reason},
-            "source": {"rows": 0, "gain": None, "standard_error": None, "used": False, "reason": "There are none."},
+            "source": {"rows": 0, "gain": 0.0, "standard_error": 0.0, "used": False, "reason": "There are none."},
         },
         crossvalidation={
             "candidates": [
-                {"kind": "linear_probe", "accuracy": 0.8, "log_loss": 0.7, "gain": None, "standard_error": None}
+                {"kind": "linear_probe", "accuracy": 0.8, "log_loss": 0.7, "gain": 0.0, "standard_error": 0.0}
                 | {"chosen": True}
-            ]
+            ],
+            "backbone": "a folder",
         },
         validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},
         set_aside=pd.DataFrame({"table": ["unlabelled"], "origin": [origin], "reason": [reason]}),

@@ -2,11 +2,11 @@
 
 import copy
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class GradientCnn(nn.Module):
         halvings = max(1, int(math.log2(image_size / CELLS)))
         widths = [channels * 2 ** min(step, 2) for step in range(halvings + 1)]
         layers = [convolution(maps, widths[0], 1)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             layers += [convolution(before, after, 2), convolution(after, after, 1)]
         self.layers = nn.Sequential(*layers)
         self.gain = nn.Parameter(torch.tensor(0.3))
@@ -74,12 +74,16 @@ class Decoder(nn.Module):
 
 
 class Backbone:
-    """The encoder with its settings; `fingerprint` names both, `origin` says where the weights came from."""
+    """The encoder with its settings; `fingerprint` names both, `origin` says where the weights came from.
 
-    def __init__(self, settings: CnnBackbone, module: GradientCnn, origin: str) -> None:
+    `adapted` says whether the weights have been trained since `load` made them.
+    """
+
+    def __init__(self, settings: CnnBackbone, module: GradientCnn, origin: str, adapted: bool) -> None:
         self.settings = settings
         self.module = module
         self.origin = origin
+        self.adapted = adapted
         self.dimensions = module.dimensions
         self.fingerprint = _fingerprint(settings, module)
 
@@ -92,8 +96,8 @@ class Backbone:
         return {"pixels": torch.from_numpy(prediction.pixels(contents, self.settings.image_size, self.settings.grey))}
 
     def copy(self) -> "Backbone":
-        """The same backbone with weights of its own, free to be trained."""
-        return Backbone(self.settings, copy.deepcopy(self.module), self.origin)
+        """One with weights of its own, free to be trained, and marked as adapted."""
+        return Backbone(self.settings, copy.deepcopy(self.module), self.origin, adapted=True)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors and the settings as JSON."""
@@ -109,7 +113,7 @@ def load(parameters: CnnBackbone, seed: int) -> Backbone:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = _module(parameters)
-    return Backbone(parameters, module, f"from scratch, seed {seed}")
+    return Backbone(parameters, module, f"from scratch, seed {seed}", adapted=False)
 
 
 def restore(folder: Path) -> Backbone:
@@ -124,8 +128,10 @@ def restore(folder: Path) -> Backbone:
         module = _module(settings)
         module.load_state_dict(load_file(folder / WEIGHTS))
     except Exception as error:  # a missing file, broken JSON, broken or unfitting weights: each has a class of its own
-        raise BackboneError(f"{folder} holds no whole image backbone ({error}). Make it again with: dvc repro") from None
-    return Backbone(settings, module, description["origin"])
+        raise BackboneError(
+            f"{folder} holds no whole image backbone ({error}). Make it again with: dvc repro"
+        ) from None
+    return Backbone(settings, module, description["origin"], adapted=True)
 
 
 def pretrain(
@@ -144,7 +150,7 @@ def pretrain(
         decoder = Decoder(trained.module.learned_channels, 1 if backbone.settings.grey else 3)
     _denoise(trained, decoder, contents, parameters, np.random.default_rng(seed))
     origin = f"{backbone.origin}, then a denoising autoencoder over {len(contents)} images"
-    return Backbone(backbone.settings, trained.module.cpu().eval(), origin)
+    return Backbone(backbone.settings, trained.module.cpu().eval(), origin, adapted=True)
 
 
 def gradient_maps(pixels: Tensor) -> Tensor:
@@ -205,8 +211,9 @@ def _module(settings: CnnBackbone) -> GradientCnn:
 
 
 def _fingerprint(settings: CnnBackbone, module: nn.Module) -> str:
-    digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
-    weights: dict[str, Any] = module.state_dict()
+    fixed = f"{ORIENTATIONS} {CELLS} {LEARNED_CELLS} {settings.model_dump_json()}"
+    digest = hashlib.blake2b(fixed.encode(), digest_size=8)
+    weights = module.state_dict()
     for name in sorted(weights):
         digest.update(name.encode() + weights[name].detach().cpu().numpy().tobytes())
     return digest.hexdigest()

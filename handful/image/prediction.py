@@ -18,7 +18,7 @@ MAXIMUM_PIXELS = 50_000_000
 
 
 def featurizer(features: dict[str, Any], folder: Path) -> Callable[[Sequence[bytes]], dict[str, np.ndarray]]:
-    """Return the function from a batch of encoded images to the ONNX inputs: `pixels` float32 [n, channels, size, size]."""
+    """Return the function from encoded images to the ONNX input, `pixels` float32 [n, channels, size, size]."""
     image_size, grey = features["image_size"], features["grey"]
     return lambda contents: {"pixels": pixels(contents, image_size, grey)}
 
@@ -33,12 +33,16 @@ def read(line: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"The image {path} cannot be read ({error.strerror}). Each line of input must be the path of an image.") from None
+        raise DataError(
+            f"The image {path} cannot be read ({error.strerror}). Each line of input must be the path of an image."
+        ) from None
     try:
         with opened(content) as image:
             image.verify()
     except Exception as error:  # decoders raise whatever they trip over
-        raise DataError(f"{path} is not a whole image of a known format ({error}). Give one of {', '.join(FORMATS)}.") from None
+        raise DataError(
+            f"{path} is not a whole image of a known format ({error}). Give one of {', '.join(FORMATS)}."
+        ) from None
     return content
 
 
@@ -66,7 +70,9 @@ def decode(content: bytes) -> Image.Image:
         DataError: the bytes are no whole image, or one of more than MAXIMUM_PIXELS.
     """
     try:
-        with opened(content) as image:
+        with opened(content) as image, warnings.catch_warnings():
+            # Pillow warns of odd metadata that it skips; the pixels are all that counts.
+            warnings.simplefilter("ignore")
             if image.width * image.height > MAXIMUM_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAXIMUM_PIXELS:,}")
             image.load()
@@ -78,9 +84,9 @@ def decode(content: bytes) -> Image.Image:
 
 
 def opened(content: bytes) -> Image.Image:
-    """Read the header alone. Pillow raises by itself above 179 million pixels; what it warns of, `decode` refuses."""
+    """Read the header alone. Above 179 million pixels Pillow raises; what it only warns of, `decode` refuses."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")
         return Image.open(io.BytesIO(content), formats=FORMATS)
 
 

@@ -21,15 +21,16 @@ class SmallCnn(nn.Module):
     def __init__(self, image_size: int, grey: bool, channels: int, classes: int) -> None:
         super().__init__()
         sides, widths = [image_size], [1 if grey else 3, channels]
-        while sides[-1] > 2 * CELLS:
+        while sides[-1] > 2 * CELLS:  # ends with 3 or 4
             sides.append((sides[-1] + 1) // 2)
             widths.append(channels * 2 ** min(len(sides) - 1, 2))
         strides = [1] + [2] * (len(sides) - 1)
         layers = [_convolution(*step) for step in zip(widths, widths[1:], strides, strict=False)]
         layers.append(_convolution(widths[-1], widths[-1], 1))
         self.layers = nn.Sequential(*layers)
-        self.pool = nn.AvgPool2d(sides[-1] // CELLS)
-        self.head = nn.Linear(widths[-1] * CELLS**2, classes)
+        cell = sides[-1] // CELLS
+        self.pool = nn.AvgPool2d(cell)
+        self.head = nn.Linear(widths[-1] * (sides[-1] // cell) ** 2, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels float32 [n, channels, size, size] from 0 to 1 in, logits [n, classes] out."""
@@ -73,6 +74,7 @@ def export(network: nn.Module, example: Tensor) -> bytes:
             output_names=["logits"],
             dynamic_shapes=({0: torch.export.Dim("rows")},),
         )
+    assert program is not None  # with dynamo=True there always is one
     model = program.model_proto
     for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
         # Notes on where each node came from hold paths of this machine.

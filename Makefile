@@ -1,0 +1,34 @@
+# Each target does all of its own set-up and, the second time, only what is left to do.
+# make retrain | make test | make up [PORT=4200] | make down
+PYTHON ?= python3
+PORT ?= 4200
+INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: retrain test up down
+.DELETE_ON_ERROR:
+
+retrain: .venv/flows.installed
+	@.venv/bin/python -m flows retrain
+
+up: .venv/flows.installed
+	@.venv/bin/python -m flows up --port $(PORT)
+
+down: .venv/flows.installed
+	@.venv/bin/python -m flows down
+
+test: .venv/test.installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and "Handful needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.11" % v[:2])'
+	$(PYTHON) -m venv .venv
+
+# The plain requirement: any range of torch versions would bring gigabytes of CUDA.
+.venv/%.installed: pyproject.toml constraints.txt | .venv/bin/pip
+	@echo "Installing into .venv (some minutes, once) ..."
+	$(INSTALL) "$$(grep '^torch==' constraints.txt)"
+	$(INSTALL) --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,51 @@
+"""The commands behind the Makefile: retrain, up, down."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from flows import environment
+from flows.graph import GraphError, read_stages
+from flows.stack import Stack
+from flows.up import UpError, up
+
+
+def main() -> None:
+    """Run one command on the clone in the working folder."""
+    parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
+    parser.add_argument("command", choices=["retrain", "up", "down"])
+    parser.add_argument("--port", type=int, default=4200, help="where `up` puts the server and the dashboard")
+    arguments = parser.parse_args()
+    root = Path.cwd()
+    stack = Stack(root)
+    if arguments.command == "retrain":
+        _retrain(stack, root)
+    elif arguments.command == "down":
+        _say("Down." if stack.stop() else "Nothing was up.")
+    else:
+        server = stack.url if stack.is_up() else f"http://{environment.ADDRESS}:{arguments.port}"
+        environment.enter(root, server)
+        up(stack, root, arguments.port)
+        _say(f"Up: {server}")
+
+
+def _retrain(stack: Stack, root: Path) -> None:
+    environment.enter(root, stack.url if stack.is_up() else None)
+    from flows.retrain import retrain  # Prefect reads its settings when it is imported
+    from flows.summary import summary
+
+    state = retrain(return_state=True)
+    if not state.is_completed():
+        sys.exit(state.message)
+    _say(summary(read_stages(root), root))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (GraphError, UpError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,74 @@
+"""What the server must know: the work pools, one deployment for each stage, and which runs are lost."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import State
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.states import Cancelled, Crashed
+from prefect.workers.process import ProcessWorker
+
+from flows.graph import Stage
+from flows.stage import run_stage
+
+RUNS_AT_ONCE = 1  # a workspace has one DVC lock and a host one GPU: more would only wait
+
+
+def work_pools(stages: list[Stage], root: Path) -> list[str]:
+    """List the pools that dvc.yaml and prefect.yaml name."""
+    deployments = yaml.safe_load((root / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    return sorted({stage.pool for stage in stages} | {deployment["work_pool"]["name"] for deployment in deployments})
+
+
+def create_work_pools(names: list[str]) -> None:
+    """Create the pools that are missing; the limit of one that exists is its user's."""
+    settings: dict[str, Any] = {"type": "process", "base_job_template": ProcessWorker.get_default_base_job_template()}
+    with get_client(sync_client=True) as client:
+        for name in names:
+            try:
+                client.create_work_pool(WorkPoolCreate(name=name, concurrency_limit=RUNS_AT_ONCE, **settings))
+            except ObjectAlreadyExists:
+                continue
+
+
+def deploy_stages(stages: list[Stage], root: Path) -> None:
+    """Give each stage its deployment on its pool, and take away those of stages that dvc.yaml no longer has."""
+    code = cast(Flow[Any, Any], run_stage.from_source(source=str(root), entrypoint="flows/stage.py:run_stage"))
+    for stage in stages:
+        settings: dict[str, Any] = {"parameters": {"stage": stage.name}, "tags": ["stage", stage.name]}
+        cast(RunnerDeployment, code.to_deployment(stage.name, work_pool_name=stage.pool, **settings)).apply()
+    with get_client(sync_client=True) as client:
+        ours = FlowFilter.model_validate({"name": {"any_": [run_stage.name]}})
+        for deployment in client.read_deployments(flow_filter=ours):
+            if deployment.name not in {stage.name for stage in stages}:
+                client.delete_deployment(deployment.id)
+
+
+def has_worker(pool: str, since: datetime) -> bool:
+    """Tell whether a worker of the pool has reported since then."""
+    with get_client(sync_client=True) as client:
+        beats = [worker.last_heartbeat_time for worker in client.read_workers_for_work_pool(pool)]
+    return any(beat is not None and beat >= since for beat in beats)
+
+
+def settle_lost_runs() -> None:
+    """End what an earlier server left unfinished: it would keep its place in the pool for ever, or start overdue."""
+    lost = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
+    _end(lost, Crashed(message="The server or the worker was stopped meanwhile."))
+    missed = {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": datetime.now(UTC)}}
+    _end(missed, Cancelled(message="No server was up when it was due."))
+
+
+def _end(which: dict[str, Any], state: State[Any]) -> None:
+    chosen = FlowRunFilter.model_validate(which)
+    with get_client(sync_client=True) as client:
+        while runs := client.read_flow_runs(flow_run_filter=chosen):  # page by page
+            for run in runs:
+                client.set_flow_run_state(run.id, state, force=True)

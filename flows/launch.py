@@ -1,0 +1,51 @@
+"""One stage under DVC in a process group of its own, which never outlives the process that started it."""
+
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.process_group import process_group
+
+LAST_LINES = 20
+RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
+SAYINGS = {  # DVC says one of these before the stage can print anything
+    "Running stage '{}':": RAN,
+    "Stage '{}' didn't change, skipping": UNCHANGED,
+    "Stage '{}' is cached - skipping run, checking out outputs": CACHED,
+}
+
+
+class StageError(Exception):
+    """A stage failed or took too long; the text ends with the last lines that it printed."""
+
+
+def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[[str], None]) -> str:
+    """Run `dvc repro` for one stage in `root`, pass on each line as it comes, and return RAN, UNCHANGED or CACHED.
+
+    Raises:
+        StageError: the stage failed, or ran longer than `timeout_seconds`.
+    """
+    verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
+    outcome, tail = None, deque[str](maxlen=LAST_LINES)
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    with process_group(command, timeout_seconds, **_settings(root)) as (process, expired):
+        for line in map(str.rstrip, process.stdout or ()):
+            outcome = outcome or verdicts.get(line)
+            tail.append(line)
+            say(line)
+        process.wait()
+    if outcome is None or process.returncode != 0:
+        why = f"took longer than {timeout_seconds} seconds" if expired.is_set() else f"ended with {process.returncode}"
+        raise StageError(f"Stage {stage} {why}. Its last lines:\n" + "\n".join(tail))
+    return outcome
+
+
+def _settings(root: Path) -> dict[str, Any]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
+    environment = os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return {"cwd": root, "env": environment, **pipes}

@@ -1,0 +1,75 @@
+"""The running server and its workers: started once, found again, and stopped to the last process."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flows.environment import ADDRESS
+from flows.processes import find_process, marked, stop_family
+
+MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
+
+
+class Stack:
+    """The processes that `make up` started, kept in a file: a process is known by its id and its time of start."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.file = root / ".prefect" / "stack.json"
+        self.state = json.loads(self.file.read_text()) if self.file.exists() else {"port": None, "processes": []}
+
+    @property
+    def url(self) -> str:
+        return f"http://{ADDRESS}:{self.state['port']}"
+
+    def running(self) -> list[psutil.Process]:
+        """Return those of the recorded processes that live; another process with an old id is not one of them."""
+        found = [find_process(pid, started) for _, pid, started in self.state["processes"]]
+        return [process for process in found if process is not None]
+
+    def has(self, name: str) -> bool:
+        """Tell whether a process of this name was started."""
+        return name in (started for started, _, _ in self.state["processes"])
+
+    def is_up(self) -> bool:
+        """Tell whether all that was started lives and the server answers."""
+        return 0 < len(self.state["processes"]) == len(self.running()) and self.answers()
+
+    def answers(self) -> bool:
+        """Tell whether the server is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/health", timeout=5) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    def start(self, name: str, *command: str) -> None:
+        """Start one Prefect process that outlives this one, and record it before anything else happens."""
+        self.file.parent.mkdir(exist_ok=True)
+        settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
+        settings["env"] = os.environ | {MARK: str(self.file)}
+        with self.log(name).open("w") as log:
+            command = (sys.executable, "-m", "prefect", *command)
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)
+        self.state["processes"].append([name, process.pid, psutil.Process(process.pid).create_time()])
+        self.file.write_text(json.dumps(self.state))
+
+    def log(self, name: str) -> Path:
+        """Return the file of what a process says."""
+        return self.file.parent / f"{name}.log"
+
+    def stop(self) -> int:
+        """Stop what was started and all that grew from it, workers before the server; return how many there were."""
+        running = self.running()
+        orphans = [process for process in marked(MARK, str(self.file)) if process not in running]
+        for process in [*reversed(running), *orphans]:
+            stop_family(process)
+        self.file.unlink(missing_ok=True)
+        self.state = {"port": None, "processes": []}
+        return len(running)

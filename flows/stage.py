@@ -1,0 +1,46 @@
+"""One stage as Prefect sees it: a task that hands it to DVC, and a flow around the task for the work pools."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.artifacts import publish
+from flows.graph import Stage, read_stages
+from flows.launch import RAN, StageError, launch
+from flows.progress import Progress
+
+
+@task(cache_policy=NO_CACHE)  # DVC caches; twice would be once too often
+def reproduce(stage: Stage, root: Path) -> State[Any]:
+    """Let DVC bring one stage up to date, line by line in the log; the state says what DVC did."""
+    log, progress = get_run_logger(), Progress(stage.name)
+
+    def say(line: str) -> None:
+        log.info("%s", line)
+        progress.follow(line)
+
+    try:
+        outcome = launch(stage.name, root, stage.timeout_seconds, say)
+    except StageError as error:
+        return Failed(message=str(error))  # raised, it would bury the stage's own words under our traceback
+    publish(stage, root)
+    return Completed(name="Completed" if outcome == RAN else outcome.capitalize(), message=f"DVC: {outcome}")
+
+
+def run(stage: Stage, root: Path, upstream: list[State[Any]]) -> State[Any]:
+    """Run the task of one stage, under its name and with its tags and retries, in the flow that calls."""
+    tags = ["stage", stage.name]
+    named = reproduce.with_options(name=stage.name, task_run_name=stage.name, tags=tags, retries=stage.retries)
+    return named(stage, root, wait_for=upstream, return_state=True)
+
+
+@flow(name="stage", flow_run_name="{stage}")
+def run_stage(stage: str) -> State[Any]:
+    """Bring one stage of the working folder's dvc.yaml up to date."""
+    root = Path.cwd()
+    [described] = [one for one in read_stages(root) if one.name == stage]
+    return run(described, root, upstream=[])

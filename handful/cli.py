@@ -1,0 +1,109 @@
+"""The command `handful`: predict with a stored student, and say what a student is."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import handful
+from handful.errors import DataError, HandfulError
+from handful.student import Student
+
+LINES_PER_CHUNK = 1024
+
+
+def main() -> None:
+    """Run the command; mistakes end it with status 1 and one paragraph, with the traceback only under --debug."""
+    arguments = _arguments()
+    try:
+        if arguments.command == "predict":
+            for answer in predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer):
+                sys.stdout.write(answer + "\n")
+        else:
+            sys.stdout.write(inspect(handful.load(arguments.student)) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except HandfulError as error:
+        if arguments.debug:
+            raise
+        sys.exit(f"handful: {error}")
+
+
+def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
+    """Answer every line with a line of JSON: label, probability and all probabilities.
+
+    Lines are texts or image paths as they stand, or, if the first is a JSON object, JSON objects with the key `text`
+    or `image`; an `id` in them is repeated in the answer.
+    """
+    numbered = enumerate(lines, start=1)
+    objects = None
+    while chunk := list(islice(numbered, LINES_PER_CHUNK)):
+        texts = [_decode(line, number) for number, line in chunk]
+        objects = _is_object(texts[0]) if objects is None else objects
+        rows = [_row(student, text, number, objects) for text, (number, _) in zip(texts, chunk, strict=True)]
+        for (_, known), probabilities in zip(rows, student.predict_proba([content for content, _ in rows]), strict=True):
+            best = int(probabilities.argmax())
+            shown = {name: round(float(value), 6) for name, value in zip(student.classes_, probabilities, strict=True)}
+            answer = {**known, "label": student.classes_[best], "probability": shown[student.classes_[best]]}
+            yield json.dumps({**answer, "probabilities": shown}, ensure_ascii=False)
+
+
+def inspect(student: Student) -> str:
+    """Describe a student for people."""
+    description = student.description
+    files = sorted((file.name, file.stat().st_size) for file in student.folder.iterdir())
+    return "\n".join([
+        f"A {description['kind'].replace('_', ' ')} student for {description['modality']}, format {description['format']}",
+        f"{len(student.classes_)} classes: {', '.join(student.classes_)}",
+        f"{student.size_bytes:,} bytes:",
+        *(f"  {name}  {size:,}" for name, size in files),
+    ])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="handful", description=handful.__doc__)
+    parser.add_argument("--version", action="version", version=handful.__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, help_text in (
+        ("predict", "read texts or image paths, one a line or as JSONL, and write JSONL with label and probabilities"),
+        ("inspect", "say what a student is"),
+    ):
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.add_argument("student", help="the folder that holds student.json")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if name == "predict":
+            command.add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
+    return parser.parse_args()
+
+
+def _decode(line: bytes, number: int) -> str:
+    try:
+        return line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"Line {number} of the input is not UTF-8 ({error.reason} at byte {error.start}). Convert the input to UTF-8.") from None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def _row(student: Student, text: str, number: int, objects: bool) -> tuple[Any, dict[str, Any]]:
+    """The content to predict, and what of the line is repeated in the answer."""
+    if not objects:
+        return student.read(text), {}
+    key = student.description["modality"]
+    try:
+        given = json.loads(text)
+        return student.read(given[key]), {"id": given["id"]} if "id" in given else {}
+    except json.JSONDecodeError as error:
+        raise DataError(f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line.") from None
+    except (KeyError, TypeError):
+        raise DataError(f"Line {number} of the input has no key {key!r}. Each JSON object needs it.") from None

@@ -1,0 +1,250 @@
+"""The stack of `make up` on a free port: schedules, a whole night, and what a person sees of it in a browser."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import visibility_of_element_located
+from selenium.webdriver.support.wait import WebDriverWait
+from toy_graph import toy_repository
+
+from flows.graph import read_stages
+
+SECONDS = 180.0
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+CHROMIUM_FLAGS = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync", "window-size=1400,1000"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A repository whose stack is up."""
+
+    root: Path
+    url: str
+
+    def ask(self, path: str, **filters: Any) -> Any:
+        body = json.dumps(filters).encode()
+        request = urllib.request.Request(f"{self.url}/api/{path}", body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def look(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/api/{path}", timeout=30) as response:
+            return json.load(response)
+
+    def trigger(self, deployment: str) -> str:
+        found = self.look(f"deployments/name/{deployment}")
+        return str(self.ask(f"deployments/{found['id']}/create_flow_run")["id"])
+
+    def ended(self, run: str) -> dict[str, Any]:
+        return wait_for(lambda: (state := self.look(f"flow_runs/{run}"))["state_type"] in ENDED and state, f"run {run}")
+
+
+def wait_for(find: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.5)
+    return found
+
+
+def flows(root: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Call what the Makefile calls, in the repository."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *arguments],
+        cwd=root,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def of_stack(root: Path) -> list[psutil.Process]:
+    """Every living process that was started for the stack of this repository, by whom ever."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = process.environ().get("PREFECT_HOME") == str(root / ".prefect")
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module", params=[toy_repository])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    root = request.param(tmp_path_factory.mktemp("repository"))
+    port = free_port()
+    # A Prefect of the user's own must neither be used nor be in the way.
+    done = flows(root, "up", "--port", str(port), PREFECT_API_URL="http://127.0.0.1:9/api", PREFECT_HOME="/nowhere")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield Running(root, f"http://127.0.0.1:{port}")
+    assert flows(root, "down").returncode == 0
+    assert of_stack(root) == []
+
+
+@pytest.fixture(scope="module")
+def night(running: Running) -> dict[str, Any]:
+    """A night that was triggered by hand, and has ended."""
+    return running.ended(running.trigger("nightly/nightly"))
+
+
+def children(running: Running, night: dict[str, Any]) -> list[dict[str, Any]]:
+    runs = running.ask(
+        "flow_runs/filter", flow_runs={"parent_flow_run_id": {"any_": [night["id"]]}}, sort="START_TIME_ASC"
+    )
+    return list(runs)
+
+
+def artifacts(running: Running, run: str) -> dict[str, dict[str, Any]]:
+    found = running.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}})
+    return {artifact["type"]: artifact for artifact in found}
+
+
+def test_the_next_nights_are_scheduled(running: Running) -> None:
+    nightly = running.look("deployments/name/nightly/nightly")
+    scheduled = {"deployment_id": {"any_": [nightly["id"]]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+    runs = wait_for(lambda: running.ask("flow_runs/filter", flow_runs=scheduled), "scheduled runs")
+    assert all(run["auto_scheduled"] and run["expected_start_time"][11:16] == "02:00" for run in runs)
+
+
+def test_a_pool_takes_one_run_at_a_time_and_parent_and_stages_have_different_ones(running: Running) -> None:
+    pools = {pool["name"]: pool for pool in running.ask("work_pools/filter")}
+    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": 1, "gpu": 1}
+
+
+def test_a_night_runs_each_stage_as_a_run_of_its_own_on_its_pool(running: Running, night: dict[str, Any]) -> None:
+    assert night["state_type"] == "COMPLETED", night["state"]["message"]
+    assert (night["work_pool_name"], night["tags"]) == ("flow", ["nightly"])
+    stages = read_stages(running.root)
+    runs = children(running, night)
+    assert [run["name"] for run in runs] == [stage.name for stage in stages]
+    assert [run["state_type"] for run in runs] == ["COMPLETED"] * len(stages)
+    assert [run["work_pool_name"] for run in runs] == [stage.pool for stage in stages]
+    assert all(run["name"] in run["tags"] for run in runs)
+
+
+def test_a_stages_run_shows_its_lines_its_progress_its_metrics_and_its_report(
+    running: Running, night: dict[str, Any]
+) -> None:
+    last = children(running, night)[-1]
+    logs = running.ask("logs/filter", logs={"flow_run_id": {"any_": [last["id"]]}}, limit=200)
+    assert [line["message"] for line in logs].count(f"Running stage '{last['name']}':") == 1
+    shown = artifacts(running, last["id"])
+    assert shown["progress"]["data"] == 100
+    table = json.loads(shown["table"]["data"])
+    assert {"teacher", "student"} <= {row["part"] for row in table}
+    assert all(row["accuracy"] for row in table if row["part"] in ("teacher", "student"))
+    assert "](data:image/png;base64," in shown["markdown"]["data"]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        reason = "no chromium and chromedriver here (Debian: apt-get install chromium chromium-driver)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in CHROMIUM_FLAGS:
+        options.add_argument(f"--{flag}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
+        yield chrome
+
+
+def see(browser: webdriver.Chrome, xpath: str) -> WebElement:
+    """Wait until something is there to be seen."""
+    return WebDriverWait(browser, 60).until(visibility_of_element_located((By.XPATH, xpath)))
+
+
+def test_the_page_of_the_night_lists_the_stages_as_completed(
+    running: Running, night: dict[str, Any], browser: webdriver.Chrome
+) -> None:
+    browser.get(f"{running.url}/runs/flow-run/{night['id']}")
+    see(browser, "//*[normalize-space()='Subflow Runs']").click()
+    for stage in read_stages(running.root):
+        row = f"//*[contains(@class, 'flow-run-list-item')][.//*[normalize-space()='{stage.name}']]"
+        assert "Completed" in see(browser, row).text
+
+
+def test_the_page_of_the_night_leads_to_the_metrics_table(
+    running: Running, night: dict[str, Any], browser: webdriver.Chrome
+) -> None:
+    browser.get(f"{running.url}/runs/flow-run/{night['id']}")
+    see(browser, "//*[normalize-space()='Artifacts' and @role='tab']").click()
+    shown = artifacts(running, night["id"])["table"]
+    see(browser, f"//a[contains(@href, '{shown['id']}')]").click()
+    for row in json.loads(shown["data"]):
+        for cell in row.values():
+            see(browser, f"//td[normalize-space()='{cell}']")
+
+
+def test_the_report_is_shown_with_its_picture(
+    running: Running, night: dict[str, Any], browser: webdriver.Chrome
+) -> None:
+    browser.get(f"{running.url}/artifacts/artifact/{artifacts(running, night['id'])['markdown']['id']}")
+    picture = see(browser, "//img[starts-with(@src, 'data:image/png;base64,')]")
+    assert int(picture.get_property("naturalWidth")) >= 200
+
+
+def test_up_again_leaves_what_runs_and_tells_it_of_a_new_stage(running: Running, night: dict[str, Any]) -> None:
+    before = {process.pid for process in of_stack(running.root)}
+    with (running.root / "dvc.yaml").open("a") as graph:
+        graph.write("  wait:\n    cmd: echo $$ > wait.pid; sleep 300\n    meta: {pool: gpu}\n")
+    done = flows(running.root, "up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert running.url in done.stdout
+    assert before <= {process.pid for process in of_stack(running.root)}
+    assert running.look("deployments/name/stage/wait")["work_pool_name"] == "gpu"
+
+
+def test_cancelling_a_stages_run_ends_the_stage(running: Running, night: dict[str, Any]) -> None:
+    run = running.trigger("stage/wait")
+    file = running.root / "wait.pid"
+    wait_for(lambda: file.exists() and file.read_text().strip(), "the stage to start")
+    running.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"}, force=False)
+    assert running.ended(run)["state_type"] == "CANCELLED"
+    wait_for(lambda: not psutil.pid_exists(int(file.read_text())), "the stage to end")
+
+
+def test_retraining_uses_the_running_server_and_ends_at_the_stage_that_fails(running: Running, night: Any) -> None:
+    expected = {stage.name: "Unchanged" for stage in read_stages(running.root)} | {"fails": "Failed"}
+    with (running.root / "dvc.yaml").open("a") as graph:
+        graph.write("  fails:\n    cmd: echo row 7 has no label; exit 3\n    outs: [broken]\n")
+        graph.write("  after:\n    cmd: cp broken after.txt\n    deps: [broken]\n")
+    done = flows(running.root, "retrain")
+    assert done.returncode != 0
+    [run] = running.ask("flow_runs/filter", flow_runs={"name": {"any_": ["retrain"]}})
+    assert run["state_type"] == "FAILED"
+    assert "row 7 has no label" in run["state"]["message"]
+    assert run["state"]["message"] in done.stderr
+    tasks = running.ask("task_runs/filter", task_runs={"flow_run_id": {"any_": [run["id"]]}})
+    assert {task["name"]: task["state_name"] for task in tasks} == expected
+    assert not (running.root / "after.txt").exists()

@@ -1,0 +1,93 @@
+"""A small DVC repository with seven stages of the real names, for the tests of the orchestration."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent
+
+# One script for all stages: it says how far it is and writes what a stage of that name would, in small.
+WORK = '''"""Write one stage's folder from the folders before it."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+name, *sources, out = sys.argv[1:]
+seconds = float(Path("seconds.txt").read_text())
+for part in range(5):
+    print(f"[{25 * part:3.0f}%] {name}, part {part} of 4")
+    time.sleep(seconds / 5)
+folder = Path(out)
+folder.mkdir(parents=True, exist_ok=True)
+if name == "broken":
+    sys.exit("The seventh row of the table has no label.")
+if name == "evaluate":
+    from PIL import Image
+
+    picture = Image.new("RGB", (240, 160), "white")
+    picture.paste((20, 60, 200), (20, 20, 120, 80))
+    picture.save(folder / "confusion.png")
+    student = {"accuracy": 0.84371, "rows_per_second": 31234.5, "intervals": {"accuracy": [0.8, 0.9]}}
+    teacher = {**student, "accuracy": 0.9, "rows_per_second": 85.25}
+    metrics = {"rows": 360, "classes": ["a", "b"], "teacher": teacher, "student": student, "others": {"small": student}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "report.md").write_text("# Report of the toy\\n\\n![Confusion matrix](confusion.png)\\n")
+else:
+    (folder / "rows.txt").write_text(name + "".join((Path(source) / "rows.txt").read_text() for source in sources))
+'''
+
+GRAPH = """stages:
+  ingest:
+    cmd: python work.py ingest ${out}/ingest
+    deps: [work.py, '${raw}']
+    outs: ['${out}/ingest']
+  validate:
+    cmd: python work.py validate ${out}/ingest ${out}/validate
+    deps: [work.py, '${out}/ingest']
+    outs: ['${out}/validate']
+  augment:
+    cmd: python work.py augment ${out}/validate ${out}/augment
+    deps: [work.py, '${out}/validate']
+    outs: ['${out}/augment']
+  select:
+    cmd: python work.py select ${out}/validate ${out}/augment ${out}/select
+    deps: [work.py, '${out}/validate', '${out}/augment']
+    outs: ['${out}/select']
+  pretrain_transfer:
+    cmd: python work.py pretrain_transfer ${out}/select ${out}/pretrain_transfer
+    deps: [work.py, '${out}/select']
+    outs: ['${out}/pretrain_transfer']
+    meta: {pool: gpu, retries: 0, timeout_seconds: 600}
+  distill:
+    cmd: python work.py distill ${out}/pretrain_transfer ${out}/distill
+    deps: [work.py, '${out}/pretrain_transfer']
+    outs: ['${out}/distill']
+    meta: {announce: {student: '${out}/distill'}}
+  evaluate:
+    cmd: python work.py evaluate ${out}/distill ${out}/evaluate
+    deps: [work.py, '${out}/distill']
+    outs: ['${out}/evaluate/report.md', '${out}/evaluate/confusion.png']
+    metrics:
+      - ${out}/evaluate/metrics.json: {cache: false}
+    meta:
+      show: ${out}/evaluate/report.md
+      announce: {report: '${out}/evaluate/report.md'}
+      headline: {student accuracy: student.accuracy}
+"""
+
+
+def toy_repository(folder: Path, graph: str = GRAPH, seconds: float = 0.0) -> Path:
+    """Make a DVC repository with the toy's stages and the project's own orchestration in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"work.py": WORK, "dvc.yaml": graph, "params.yaml": "raw: raw.txt\nout: data\n", "raw.txt": "rows\n"}
+    for name, text in (files | {"seconds.txt": str(seconds)}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    shutil.copytree(PROJECT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "prefect.yaml", folder)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)
+    shutil.copy(PROJECT / ".dvc" / "config", folder / ".dvc" / "config")
+    return folder
