@@ -343,6 +343,9 @@ def test_images_are_not_given_to_peers_or_parameters_for_texts(params: Path, tmp
     for file in (folders.TRAIN, folders.TEST):
         pd.DataFrame({"image": [b"x"], "label": ["a"]}).to_parquet(tmp_path / file)
     assert f"{params} is for text" in mistaken(tmp_path, params, tmp_path / "out.json")
+    if "setfit" in INSTALLED:
+        told = mistaken(tmp_path, fewshot.PARAMETER_FILES["image"], tmp_path / "out.json", "linear_probe,setfit")
+        assert f"{tmp_path.resolve()} holds image, and setfit can only learn text" in told
 
 
 def test_a_file_of_something_else_is_not_written_over(data: Path, params: Path, tmp_path: Path) -> None:
