@@ -1,13 +1,12 @@
 """The image student: a small convolutional network on the pixels, exported to ONNX."""
 
-import logging
-import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from handful.distillation import Trained
+from handful.export import export
 from handful.image.backbone import Backbone
 from handful.parameters import CnnStudent
 from handful.training import Examples, Schedule, fit
@@ -57,30 +56,8 @@ def train(
     fit(network, backbone.collate, examples, schedule, seed, what="training the convolutional student")
     features = {"image_size": settings.image_size, "grey": settings.grey}
     example = torch.zeros(2, 1 if settings.grey else 3, settings.image_size, settings.image_size)
-    return Trained({"model.onnx": export(network.cpu().eval(), example)}, features)
-
-
-def export(network: nn.Module, example: Tensor) -> bytes:
-    """ONNX from `pixels` [n, channels, size, size] to `logits` [n, classes]; the same weights give the same bytes."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it mentions that torchvision, not needed here, is absent
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch calls what it has deprecated itself
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            verbose=False,
-            input_names=["pixels"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("rows")},),
-        )
-    assert program is not None  # with dynamo=True there always is one
-    model = program.model_proto
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
-        # Notes on where each node came from hold paths of this machine.
-        del part.metadata_props[:]
-    serialised: bytes = model.SerializeToString(deterministic=True)
-    return serialised
+    model = export(network, {"pixels": example}, free_axes=[0])
+    return Trained({"model.onnx": model.SerializeToString(deterministic=True)}, features)
 
 
 def _convolution(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:

@@ -1,18 +1,19 @@
 """Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
 
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from torch import nn
+from torch import Tensor, nn
 
 from handful import probe
 from handful.distillation import Trained
 from handful.embedding import embed
+from handful.export import export
 from handful.parameters import LinearStudent, ShallowTransformerStudent
 from handful.text import linear
 from handful.text.backbone import Backbone
@@ -48,7 +49,7 @@ def _shallow_transformer(
     fit(network, shallow.collate, examples, schedule, seed, what="training the shallow transformer")
     tokenizer = backbone.tokenizer.to_str().encode("utf-8")
     features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id, "special_tokens": True, "mask": True}
-    return Trained({"model.onnx": _export(network.cpu().eval()), "tokenizer.json": tokenizer}, features)
+    return Trained({"model.onnx": _export(network), "tokenizer.json": tokenizer}, features)
 
 
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
@@ -69,17 +70,25 @@ def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -
     return head
 
 
-def _export(network: nn.Module) -> bytes:
+def _export(network: Classifier) -> bytes:
     """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits."""
     example = {name: torch.ones((2, 16), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
-    dynamic = {name: {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC} for name in example}
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        # The exporter warns of its own deprecations and of axis names that it merges; both are harmless here.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network, (), kwargs=example, dynamo=True, verbose=False, output_names=["logits"], dynamic_shapes=dynamic
-        )
+    model = export(Named(network), example, free_axes=[0, 1])
+    with tempfile.TemporaryDirectory() as folder:
         full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
-        program.save(full)
+        onnx.save(model, full)
         quantize_dynamic(full, small, weight_type=QuantType.QInt8)
-        return small.read_bytes()
+        return onnx.load(small).SerializeToString(deterministic=True)
+
+
+class Named(nn.Module):
+    """A classifier whose inputs have names, which the export needs."""
+
+    def __init__(self, network: Classifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Token ids and mask int64 [n, length] in, logits [n, classes] out."""
+        logits: Tensor = self.network(input_ids=input_ids, attention_mask=attention_mask)
+        return logits

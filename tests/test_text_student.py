@@ -1,0 +1,113 @@
+"""Text students: what was trained is what predicts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import handful
+from handful import parameters
+from handful.distillation import save_student, transfer_set
+from handful.embedding import embed
+from handful.parameters import LinearStudent, Parameters, ShallowTransformerStudent
+from handful.text import linear, student
+from handful.text.backbone import Backbone, load
+from handful.training import Examples
+
+ROOT = Path(__file__).parents[1]
+CLASSES = ["parcel", "password"]
+PARCEL = ["where is my parcel", "the parcel is late", "my package never came", "delivery is a week late", "track the shipment"]
+PASSWORD = ["i forgot my password", "reset the password please", "cannot log in", "login fails again", "locked out of my account"]
+
+
+@pytest.fixture(scope="module")
+def given() -> Parameters:
+    return parameters.read(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def backbone(given: Parameters) -> Backbone:
+    return load(given.backbone, 0)
+
+
+@pytest.fixture(scope="module")
+def examples() -> Examples:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
+    labels = ["parcel"] * len(PARCEL) + ["password"] * len(PASSWORD)
+    return transfer_set([*PARCEL, *PASSWORD], labels, ["parcel lost", "password wrong"], probabilities, CLASSES, 1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def linear_folder(given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (settings,) = (kind for kind in given.distill.students if isinstance(kind, LinearStudent))
+    folder = tmp_path_factory.mktemp("linear")
+    save_student(folder, student.train(settings, examples, CLASSES, backbone, 0), "linear", "text", CLASSES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shallow_folder(given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (settings,) = (kind for kind in given.distill.students if isinstance(kind, ShallowTransformerStudent))
+    folder = tmp_path_factory.mktemp("shallow")
+    save_student(folder, student.train(settings, examples, CLASSES, backbone, 0), "shallow", "text", CLASSES)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["linear_folder", "shallow_folder"])
+def test_a_student_learns_its_examples_and_is_sure_of_nothing_impossible(name: str, request: pytest.FixtureRequest) -> None:
+    loaded = handful.load(request.getfixturevalue(name))
+    assert loaded.predict([*PARCEL, *PASSWORD]) == ["parcel"] * len(PARCEL) + ["password"] * len(PASSWORD)
+    probabilities = loaded.predict_proba(["where did the parcel go", "", "完全不同的语言", "x" * 100_000])
+    assert probabilities.shape == (4, 2)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["linear_folder", "shallow_folder"])
+def test_an_answer_does_not_depend_on_the_company_or_the_order(name: str, request: pytest.FixtureRequest) -> None:
+    loaded = handful.load(request.getfixturevalue(name))
+    texts = [*PARCEL, "a much longer text " * 30, *PASSWORD]
+    together = loaded.predict_proba(texts)
+    alone = np.concatenate([loaded.predict_proba([text]) for text in texts])
+    # The shallow transformer quantises activations per batch: its answers may move in the third digit.
+    assert np.abs(together - alone).max() < (1e-5 if name == "linear_folder" else 0.05)
+    assert np.array_equal(loaded.predict_proba(texts[::-1])[::-1].argmax(1), together.argmax(1))
+
+
+def test_predict_and_predict_proba_agree(linear_folder: Path) -> None:
+    loaded = handful.load(linear_folder)
+    texts = [*PARCEL, *PASSWORD]
+    assert loaded.predict(texts) == [loaded.classes_[best] for best in loaded.predict_proba(texts).argmax(axis=1)]
+
+
+def test_training_twice_gives_the_same_bytes(given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path) -> None:
+    again = student.train(given.distill.students[0], examples, CLASSES, backbone, 0)
+    for name, content in again.files.items():
+        assert (linear_folder / name).read_bytes() == content
+
+
+def test_the_shallow_transformer_holds_no_path_of_the_machine(shallow_folder: Path) -> None:
+    content = (shallow_folder / "model.onnx").read_bytes()
+    assert str(ROOT).encode() not in content
+    assert b"site-packages" not in content
+
+
+def test_the_graph_computes_what_was_trained(given: Parameters, backbone: Backbone, examples: Examples, linear_folder: Path) -> None:
+    settings = given.distill.students[0]
+    assert isinstance(settings, LinearStudent)
+    texts = list(examples.contents)
+    vocabulary = linear._vocabulary(texts, settings.ngrams, settings.features)
+    tokens = linear._static_table(backbone, settings.static_dimensions)
+    ngrams, static = linear._ngram_matrix(texts, vocabulary, settings.ngrams), linear._static_matrix(texts, tokens, backbone)
+    table, mixing, bias = linear._fit(ngrams, static, examples, settings)
+    expected = torch.softmax(torch.from_numpy(ngrams @ table + static @ mixing + bias), dim=1).numpy()
+    assert np.abs(handful.load(linear_folder).predict_proba(texts) - expected).max() < 0.02
+
+
+def test_the_first_layers_are_a_smaller_backbone_of_its_own(backbone: Backbone) -> None:
+    shallow = student.first_layers(backbone, 2)
+    assert shallow.adapted
+    assert len(shallow.module.transformer.encoder.layer) == 2
+    assert len(backbone.module.transformer.encoder.layer) == 6
+    assert embed(shallow, ["hello"]).shape == (1, backbone.dimensions)
