@@ -48,17 +48,16 @@ def _train_teacher(
     parameters: Parameters, tables: Tables, seed: int, seconds: dict[str, float]
 ) -> tuple[pd.DataFrame, Teacher]:
     """Run augment, select and pretrain_transfer; return the training table and the teacher."""
-    content, augmentation, backbones = (
-        part(parameters.modality, name) for name in ("content", "augmentation", "backbone")
-    )
+    names, head = ("content", "augmentation", "backbone"), parameters.probe
+    content, augmentation, backbones = (part(parameters.modality, name) for name in names)
     with timed(seconds, "augment"):
         backbone: Backbone = backbones.load(parameters.backbone, seed)
-        augmented = augment(tables["labelled"], parameters.augment, augmentation, content, backbone, seed)
+        augmented = augment(tables["labelled"], parameters.augment, head, augmentation, content, backbone, seed)
     with timed(seconds, "select"):
-        selected = select(tables, augmented, parameters.select, parameters.probe, content, backbone, seed)
+        selected = select(tables, augmented, parameters.select, head, content, backbone, seed)
     with timed(seconds, "pretrain_transfer"):
         pool, section = tables["unlabelled"]["content"].tolist(), parameters.pretrain_transfer
-        made = pretrain_transfer(selected.training, pool, section, parameters.probe, backbones, backbone, seed)
+        made = pretrain_transfer(selected.training, pool, section, head, backbones, backbone, seed)
     return selected.training, made.teacher
 
 

@@ -13,14 +13,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 import yaml
 
-from benchmarks import fewshot, folders, peers, results
+import handful
+from benchmarks import fewshot, folders, peers, pipeline, results
 from handful import parameters
 from handful.errors import DataError
+from tasks import augment, distill, ingest, pretrain_transfer, select, validate
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
@@ -187,6 +190,26 @@ def test_the_teacher_is_charged_until_its_transfer_and_the_student_for_all_stage
         assert record["train_seconds"] == pytest.approx(sum(record["stages"].values()))
 
 
+def test_the_student_is_the_one_that_the_stages_write_when_each_is_run_by_itself(
+    data: Path, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "cache"))
+    folder, values = folders.find(data), parameters.read(params)
+    _, trained = pipeline.train(values, folder, shots=4, seed=1, with_student=True)
+    given = values.model_copy(update={"seed": 1, "ingest": folders.ingest_parameters(values, folder, shots=4)})
+    at = {stage: tmp_path / stage for stage in ("ingest", "validate", "augment", "select", "transfer", "distill")}
+    ingest.main(given, data, at["ingest"])
+    validate.main(given, at["ingest"], at["validate"])
+    augment.main(given, at["validate"], at["augment"])
+    select.main(given, at["validate"], at["augment"], at["select"])
+    pretrain_transfer.main(given, at["validate"], at["select"], at["transfer"])
+    distill.main(given, at["validate"], at["select"], at["transfer"], at["distill"])
+    contents = folders.test_rows(folder)["content"].tolist()
+    written = handful.load(at["distill"] / "student", threads=1)
+    assert written.classes_ == trained["student"].classes
+    assert np.array_equal(written.predict_proba(contents), trained["student"].predict_proba(contents))
+
+
 def test_the_tables_name_every_system(finished: tuple[Path, str]) -> None:
     cells = {cell.strip() for line in finished[1].splitlines() for cell in line.split("|")}
     assert set(INSTALLED) <= cells
@@ -320,6 +343,9 @@ def test_images_are_not_given_to_peers_or_parameters_for_texts(params: Path, tmp
     for file in (folders.TRAIN, folders.TEST):
         pd.DataFrame({"image": [b"x"], "label": ["a"]}).to_parquet(tmp_path / file)
     assert f"{params} is for text" in mistaken(tmp_path, params, tmp_path / "out.json")
+    if "setfit" in INSTALLED:
+        told = mistaken(tmp_path, fewshot.PARAMETER_FILES["image"], tmp_path / "out.json", "linear_probe,setfit")
+        assert f"{tmp_path.resolve()} holds image, and setfit can only learn text" in told
 
 
 def test_a_file_of_something_else_is_not_written_over(data: Path, params: Path, tmp_path: Path) -> None:
