@@ -9,6 +9,7 @@ import torch
 
 import handful
 from handful.distillation import Trained, save_student
+from handful.export import export
 from handful.image import backbone, student
 from handful.image.parameters import CnnBackbone, CnnStudent
 from handful.training import Examples
@@ -59,7 +60,7 @@ def test_the_export_gives_the_logits_of_torch_for_any_number_of_rows(image_size:
     rows = backbone.load(settings, 0).collate([encoded(noise(17, 23, mode, seed)) for seed in range(5)])["pixels"]
     network(rows)  # moves the running averages off their start
     network.eval()
-    session = onnxruntime.InferenceSession(student.export(network, rows[:2]))
+    session = onnxruntime.InferenceSession(export(network, {"pixels": rows[:2]}, free_axes=[0]).SerializeToString())
     for count in (1, 5):
         (logits,) = session.run(["logits"], {"pixels": rows[:count].numpy()})
         with torch.no_grad():
