@@ -6,8 +6,9 @@ from pathlib import Path
 
 from flows import environment
 from flows.graph import GraphError, read_stages
-from flows.stack import Stack
-from flows.up import UpError, up
+from flows.stack import Stack, UpError
+from flows.temporary import free_address, temporary_server
+from flows.up import up
 
 
 def main() -> None:
@@ -30,7 +31,19 @@ def main() -> None:
 
 
 def _retrain(stack: Stack, root: Path) -> None:
-    environment.enter(root, stack.url if stack.is_up() else None)
+    if stack.is_up():
+        environment.enter(root, stack.url)
+        return _run_flow(root)
+    url = free_address()
+    environment.enter(root, url)
+    with temporary_server(url, root) as wait:
+        import flows.retrain  # noqa: F401  while the server starts, to save the seconds
+
+        wait()
+        _run_flow(root)
+
+
+def _run_flow(root: Path) -> None:
     from flows.retrain import retrain  # Prefect reads its settings when it is imported
     from flows.summary import summary
 
