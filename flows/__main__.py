@@ -1,7 +1,9 @@
 """The commands behind the Makefile: retrain, up, down."""
 
 import argparse
+import atexit
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from flows import environment
@@ -36,11 +38,13 @@ def _retrain(stack: Stack, root: Path) -> None:
         return _run_flow(root)
     url = free_address()
     environment.enter(root, url)
-    with temporary_server(url, root) as wait:
-        import flows.retrain  # noqa: F401  while the server starts, to save the seconds
+    server = ExitStack()
+    atexit.register(server.close)  # before Prefect registers what it must still tell the server at the end
+    wait = server.enter_context(temporary_server(url, root))
+    import flows.retrain  # noqa: F401  while the server starts, to save the seconds
 
-        wait()
-        _run_flow(root)
+    wait()
+    _run_flow(root)
 
 
 def _run_flow(root: Path) -> None:
