@@ -26,10 +26,11 @@ def main() -> None:
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
     else:
-        server = stack.url if stack.is_up() else f"http://{environment.ADDRESS}:{arguments.port}"
+        already = stack.is_up()
+        server = stack.url if already else f"http://{environment.ADDRESS}:{arguments.port}"
         environment.enter(root, server)
         up(stack, root, arguments.port)
-        _say(f"Up: {server}")
+        _say(f"{'Already up' if already else 'Up'}: {server}")
 
 
 def _retrain(stack: Stack, root: Path) -> None:
