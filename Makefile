@@ -31,4 +31,4 @@ test: .venv/test.installed
 	@echo "Installing into .venv (some minutes, once) ..."
 	$(INSTALL) "$$(grep '^torch==' constraints.txt)"
 	$(INSTALL) --editable '.[$*]'
-	@touch $@
+	@touch $@ $(if $(filter test,$*),.venv/flows.installed)

@@ -1,13 +1,16 @@
 """The commands behind the Makefile: retrain, up, down."""
 
 import argparse
+import atexit
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from flows import environment
 from flows.graph import GraphError, read_stages
-from flows.stack import Stack
-from flows.up import UpError, up
+from flows.stack import Stack, UpError
+from flows.temporary import free_address, temporary_server
+from flows.up import up
 
 
 def main() -> None:
@@ -23,14 +26,29 @@ def main() -> None:
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
     else:
-        server = stack.url if stack.is_up() else f"http://{environment.ADDRESS}:{arguments.port}"
+        already = stack.is_up()
+        server = stack.url if already else f"http://{environment.ADDRESS}:{arguments.port}"
         environment.enter(root, server)
         up(stack, root, arguments.port)
-        _say(f"Up: {server}")
+        _say(f"{'Already up' if already else 'Up'}: {server}")
 
 
 def _retrain(stack: Stack, root: Path) -> None:
-    environment.enter(root, stack.url if stack.is_up() else None)
+    if stack.is_up():
+        environment.enter(root, stack.url)
+        return _run_flow(root)
+    url = free_address()
+    environment.enter(root, url)
+    server = ExitStack()
+    atexit.register(server.close)  # before Prefect registers what it must still tell the server at the end
+    wait = server.enter_context(temporary_server(url, root))
+    import flows.retrain  # noqa: F401  while the server starts, to save the seconds
+
+    wait()
+    _run_flow(root)
+
+
+def _run_flow(root: Path) -> None:
     from flows.retrain import retrain  # Prefect reads its settings when it is imported
     from flows.summary import summary
 

@@ -28,7 +28,7 @@ def read_metrics(root: Path, path: str) -> dict[str, Any]:
     """Read one metrics file by DVC's own reader (JSON, YAML or TOML)."""
     from dvc.api import metrics_show
 
-    return dict(metrics_show(path, repo=str(root)))
+    return dict(metrics_show(str(root / path), repo=str(root)))
 
 
 def table(metrics: dict[str, Any]) -> Iterator[dict[str, str]]:

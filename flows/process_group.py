@@ -26,7 +26,7 @@ def process_group(
     with subprocess.Popen(GUARD, stdin=subprocess.PIPE, process_group=0) as guard:
         settings |= {"text": True, "errors": "replace", "process_group": guard.pid}
         with subprocess.Popen(command, **settings) as process:
-            watch = threading.Thread(target=_watch, args=(process, guard.pid, timeout_seconds, expired))
+            watch = threading.Thread(target=_watch, args=(process, guard.pid, timeout_seconds, expired), daemon=True)
             watch.start()
             try:
                 yield process, expired

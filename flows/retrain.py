@@ -19,5 +19,5 @@ def retrain() -> State[Any]:
     for one in read_stages(root):
         states[one.name] = stage.run(one, root, [states[name] for name in one.upstream])
         if not states[one.name].is_completed():
-            return states[one.name]
+            return stage.final(states[one.name])
     return Completed()

@@ -16,6 +16,10 @@ from flows.processes import find_process, marked, stop_family
 MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
 
 
+class UpError(Exception):
+    """A server or a worker did not come up; says why and what it last said."""
+
+
 class Stack:
     """The processes that `make up` started, kept in a file: a process is known by its id and its time of start."""
 
@@ -39,15 +43,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Tell whether all that was started lives and the server answers."""
-        return 0 < len(self.state["processes"]) == len(self.running()) and self.answers()
-
-    def answers(self) -> bool:
-        """Tell whether the server is ready."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/health", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        return 0 < len(self.state["processes"]) == len(self.running()) and answers(self.url)
 
     def start(self, name: str, *command: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
@@ -73,3 +69,12 @@ class Stack:
         self.file.unlink(missing_ok=True)
         self.state = {"port": None, "processes": []}
         return len(running)
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server is ready there."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False

@@ -12,13 +12,9 @@ from pathlib import Path
 
 from flows.environment import ADDRESS
 from flows.graph import Stage, read_stages
-from flows.stack import Stack
+from flows.stack import Stack, UpError, answers
 
 WAIT_SECONDS = 120.0
-
-
-class UpError(Exception):
-    """The server or a worker did not come up; says why and what it last said."""
 
 
 def up(stack: Stack, root: Path, port: int) -> None:
@@ -33,7 +29,7 @@ def up(stack: Stack, root: Path, port: int) -> None:
     try:
         stack.state["port"] = port
         stack.start("server", "server", "start")
-        _wait(stack, stack.answers, "server")
+        _wait(stack, partial(answers, stack.url), "server")
         from flows import deployments
 
         deployments.settle_lost_runs()

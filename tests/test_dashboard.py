@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -198,22 +199,22 @@ def test_the_page_of_the_night_lists_the_stages_as_completed(
     running: Running, night: dict[str, Any], browser: webdriver.Chrome
 ) -> None:
     browser.get(f"{running.url}/runs/flow-run/{night['id']}")
-    see(browser, "//*[normalize-space()='Subflow Runs']").click()
-    for stage in read_stages(running.root):
-        row = f"//*[contains(@class, 'flow-run-list-item')][.//*[normalize-space()='{stage.name}']]"
+    see(browser, "//*[normalize-space()='Subflow Runs'][contains(@class, 'tab')]").click()
+    for run in children(running, night):
+        row = f"//*[contains(@class, 'flow-run-list-item')][.//*[normalize-space()='{run['name']}']]"
         assert "Completed" in see(browser, row).text
 
 
 def test_the_page_of_the_night_leads_to_the_metrics_table(
     running: Running, night: dict[str, Any], browser: webdriver.Chrome
 ) -> None:
-    browser.get(f"{running.url}/runs/flow-run/{night['id']}")
-    see(browser, "//*[normalize-space()='Artifacts' and @role='tab']").click()
     shown = artifacts(running, night["id"])["table"]
-    see(browser, f"//a[contains(@href, '{shown['id']}')]").click()
-    for row in json.loads(shown["data"]):
-        for cell in row.values():
-            see(browser, f"//td[normalize-space()='{cell}']")
+    browser.get(f"{running.url}/runs/flow-run/{night['id']}")
+    see(browser, "//*[normalize-space()='Artifacts'][contains(@class, 'tab')]").click()
+    see(browser, f"//*[contains(@class, 'artifact-card__title')][normalize-space()='{shown['key']}']").click()
+    see(browser, "//td")
+    seen = [cell.text for cell in browser.find_elements(By.XPATH, "//td")]
+    assert seen == [cell for row in json.loads(shown["data"]) for cell in row.values()]
 
 
 def test_the_report_is_shown_with_its_picture(
@@ -224,24 +225,42 @@ def test_the_report_is_shown_with_its_picture(
     assert int(picture.get_property("naturalWidth")) >= 200
 
 
-def test_up_again_leaves_what_runs_and_tells_it_of_a_new_stage(running: Running, night: dict[str, Any]) -> None:
-    before = {process.pid for process in of_stack(running.root)}
-    with (running.root / "dvc.yaml").open("a") as graph:
-        graph.write("  wait:\n    cmd: echo $$ > wait.pid; sleep 300\n    meta: {pool: gpu}\n")
+@pytest.fixture
+def waiting(running: Running, night: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """The run of a stage that has just been added and waits for ever, and the id of its process."""
+    graph, file = running.root / "dvc.yaml", running.root / "wait.pid"
+    before = graph.read_text()
+    graph.write_text(f"{before}  wait:\n    cmd: echo $$ > {file.name}; sleep 1000\n    meta: {{pool: gpu}}\n")
     done = flows(running.root, "up")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert running.url in done.stdout
-    assert before <= {process.pid for process in of_stack(running.root)}
-    assert running.look("deployments/name/stage/wait")["work_pool_name"] == "gpu"
-
-
-def test_cancelling_a_stages_run_ends_the_stage(running: Running, night: dict[str, Any]) -> None:
+    assert running.url in done.stdout  # where it was, whatever the default port is
     run = running.trigger("stage/wait")
-    file = running.root / "wait.pid"
     wait_for(lambda: file.exists() and file.read_text().strip(), "the stage to start")
+    yield run, int(file.read_text())
+    file.unlink()
+    graph.write_text(before)
+
+
+def test_cancelling_the_run_of_a_stage_added_meanwhile_ends_the_stage(
+    running: Running, waiting: tuple[str, int]
+) -> None:
+    run, stage = waiting
     running.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"}, force=False)
     assert running.ended(run)["state_type"] == "CANCELLED"
-    wait_for(lambda: not psutil.pid_exists(int(file.read_text())), "the stage to end")
+    wait_for(lambda: not psutil.pid_exists(stage), "the stage to end")
+
+
+def test_up_recovers_from_a_crash_and_nothing_of_before_goes_on(running: Running, waiting: tuple[str, int]) -> None:
+    run, stage = waiting
+    for _, process, _ in json.loads((running.root / ".prefect" / "stack.json").read_text())["processes"]:
+        os.kill(process, signal.SIGKILL)
+    before = of_stack(running.root)
+    assert psutil.pid_exists(stage)
+    done = flows(running.root, "up", "--port", running.url.rsplit(":")[-1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not any(process.is_running() for process in before)
+    assert not psutil.pid_exists(stage)
+    assert running.ended(run)["state_type"] == "CRASHED"
 
 
 def test_retraining_uses_the_running_server_and_ends_at_the_stage_that_fails(running: Running, night: Any) -> None:

@@ -91,3 +91,13 @@ def toy_repository(folder: Path, graph: str = GRAPH, seconds: float = 0.0) -> Pa
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)
     shutil.copy(PROJECT / ".dvc" / "config", folder / ".dvc" / "config")
     return folder
+
+
+def project_repository(folder: Path) -> Path:
+    """Copy the project as it stands in the working tree, its own stages and sample data included, into `folder`."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    return folder
