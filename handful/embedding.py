@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from handful import progress
 from handful.training import autocast, device
 
-# Every batch has this many rows of one shape, filled up with repeats: then a row's embedding does not depend, to the
-# last bit, on its neighbours, and a cached value is the value that would be computed.
-BATCH_ROWS = 16
+# A batch holds rows of one shape, as many as fit this size, filled up with repeats: then a row's embedding does not
+# depend, to the last bit, on its neighbours, and a cached value is the value that would be computed.
+BATCH_SIZE = 384
 ROWS_PER_COMMIT = 1024
 
 
@@ -33,7 +33,7 @@ class Embedder(Protocol):
         """The network: `module(**collate(contents))` gives unit vectors [n, dimensions]."""
 
     def shape(self, content: Any) -> int:
-        """Rows of equal shape can share a batch."""
+        """The size of a row, such as its padded tokens; rows of equal shape can share a batch."""
 
     def collate(self, contents: Sequence[Any]) -> dict[str, Tensor]:
         """The inputs of `module` for contents of one or several shapes."""
@@ -87,10 +87,11 @@ def _compute(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
     module = embedder.module.to(device()).eval()
     with torch.inference_mode(), autocast():
-        for _, rows in sorted(by_shape.items()):
-            for start in range(0, len(rows), BATCH_ROWS):
-                batch = rows[start : start + BATCH_ROWS]
-                filled = batch + batch[-1:] * (BATCH_ROWS - len(batch))
+        for shape, rows in sorted(by_shape.items()):
+            batch_rows = max(1, BATCH_SIZE // shape)
+            for start in range(0, len(rows), batch_rows):
+                batch = rows[start : start + batch_rows]
+                filled = batch + batch[-1:] * (batch_rows - len(batch))
                 inputs = {
                     name: tensor.to(device())
                     for name, tensor in embedder.collate([contents[row] for row in filled]).items()

@@ -7,6 +7,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ def fit(
         labels: [n] strings, at least two distinct.
         weights: [n] or None for equal weights.
     """
-    model = LogisticRegression(C=inverse_regularisation, max_iter=1000).fit(embeddings, labels, sample_weight=weights)
+    model = LogisticRegression(C=inverse_regularisation, max_iter=1000)
+    # So small a problem is solved fastest by one thread; more only wait for each other.
+    with threadpool_limits(1):
+        model.fit(embeddings, labels, sample_weight=weights)
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         # scikit-learn keeps one row for two classes: the logit of the second against a first that is always 0.

@@ -117,7 +117,7 @@ class TokenView:
 
     def shape(self, content: str) -> int:
         """All are of one length."""
-        return 0
+        return len(self._frame(0))
 
     def collate(self, contents: Sequence[str]) -> dict[str, torch.Tensor]:
         """The token between the tokenizer's start and end tokens, int64 [n, 3]."""
