@@ -62,9 +62,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield unfinished
         unfinished.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DataError(
-                f"No space is left on the disk to write {path}. Free some space and run again; nothing was changed."
+                f"There is no room to write {path}: the disk or your share of it is full. Free some space and run again; nothing was changed."
             ) from None
         raise
     finally:

@@ -123,7 +123,7 @@ def test_the_graph_computes_what_was_trained(
     assert isinstance(settings, LinearStudent)
     texts = list(examples.contents)
     vocabulary = linear._vocabulary(texts, settings.ngrams, settings.features)
-    tokens = linear._static_table(backbone, settings.static_dimensions)
+    tokens = linear._static_table(backbone.token_vectors(), settings.static_dimensions)
     ngrams, static = (
         linear._ngram_matrix(texts, vocabulary, settings.ngrams),
         linear._static_matrix(texts, tokens, backbone),

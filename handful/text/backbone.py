@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,11 @@ class Backbone:
             input_ids[row, : len(ids)] = torch.tensor(ids)
             attention_mask[row, : len(ids)] = 1
         return {"input_ids": input_ids, "attention_mask": attention_mask}
+
+    def token_vectors(self) -> np.ndarray:
+        """The input embeddings, float32 [vocabulary, dimensions]."""
+        weights: Tensor = self.module.transformer.get_input_embeddings().weight
+        return weights.detach().cpu().numpy()
 
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained."""

@@ -12,7 +12,6 @@ from scipy.special import log_softmax, softmax
 
 from handful import progress
 from handful.distillation import Trained
-from handful.embedding import embed
 from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent
 from handful.text.prediction import BUCKETS, ngram_buckets, token_ids
@@ -37,12 +36,12 @@ def train(
 ) -> Trained:
     """Fit a convex soft-target logistic regression by L-BFGS and compress it; nothing in it is random.
 
-    A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static
-    embeddings (Tulkens & van Dongen 2024, model2vec: each token alone through the encoder, PCA, weighted by rank).
+    A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static vectors:
+    the encoder's own input embeddings, reduced by PCA and weighted by rank (as in Tulkens & van Dongen 2024, model2vec).
     """
     texts = list(examples.contents)
     vocabulary = _vocabulary(texts, parameters.ngrams, parameters.features)
-    tokens = _static_table(backbone, parameters.static_dimensions)
+    tokens = _static_table(backbone.token_vectors(), parameters.static_dimensions)
     ngrams = _ngram_matrix(texts, vocabulary, parameters.ngrams)
     static = _static_matrix(texts, tokens, backbone)
     weights, static_weights, bias = _fit(ngrams, static, examples, parameters)
@@ -93,36 +92,18 @@ def _ngram_matrix(texts: Sequence[str], vocabulary: Vocabulary, longest: int) ->
     return matrix
 
 
-def _static_table(backbone: Backbone, dimensions: int) -> np.ndarray:
-    """float32 [vocabulary + 1, dimensions]; the last row, of zeros, is for padding."""
-    vectors = embed(TokenView(backbone), [str(token) for token in range(backbone.tokenizer.get_vocab_size())])
-    vectors = vectors - vectors.mean(0)
-    _, _, axes = np.linalg.svd(vectors.T @ vectors)
-    reduced = vectors @ axes[:dimensions].T
+def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
+    """Reduce token vectors by PCA and weight them by rarity.
+
+    Returns:
+        float32 [vocabulary + 1, dimensions]; the last row, of zeros, is for padding.
+    """
+    centred = vectors - vectors.mean(0)
+    _, _, axes = np.linalg.svd(centred.T @ centred)
+    reduced = centred @ axes[:dimensions].T
     # Tokenizers number their tokens by frequency: the logarithm of the rank stands for rarity (Zipf's law).
     reduced *= np.log(2 + np.arange(len(reduced)))[:, None]
     return np.concatenate([reduced, np.zeros((1, reduced.shape[1]))]).astype(np.float32)
-
-
-class TokenView:
-    """A backbone seen as an encoder of single tokens: contents are token ids as text."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.fingerprint = f"{backbone.fingerprint}-tokens"
-        self.dimensions = backbone.dimensions
-        self.adapted = backbone.adapted
-        self.module = backbone.module
-        start, end = backbone.tokenizer.encode("").ids[:1], backbone.tokenizer.encode("").ids[1:]
-        self._frame = lambda token: [*start, token, *end]
-
-    def shape(self, content: str) -> int:
-        """All are of one length."""
-        return len(self._frame(0))
-
-    def collate(self, contents: Sequence[str]) -> dict[str, torch.Tensor]:
-        """The token between the tokenizer's start and end tokens, int64 [n, 3]."""
-        input_ids = torch.tensor([self._frame(int(content)) for content in contents])
-        return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
 
 
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:

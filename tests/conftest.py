@@ -1,0 +1,95 @@
+"""What several test files share: one small repository, trained once by `dvc repro` alone."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from toy_graph import project_repository
+
+SUBJECTS = {
+    "late_parcel": ["parcel", "package", "delivery", "shipment", "order"],
+    "forgotten_password": ["password", "login", "account", "sign in", "access"],
+    "wrong_invoice": ["invoice", "bill", "charge", "payment", "receipt"],
+}
+SENTENCES = [
+    "my {} has a problem, can you help?",
+    "There is something wrong with the {} again.",
+    "hello, a question about the {} of last week",
+    "why does the {} not work as promised",
+    "I have been waiting for an answer on my {} since Monday",
+    "please look into the {} today",
+]
+
+
+def write_rows(folder: Path) -> None:
+    """A small data set: three classes, 6 labelled rows and 10 test rows each, and 30 pool rows."""
+    made = {
+        label: [sentence.format(word) for word in words for sentence in SENTENCES] for label, words in SUBJECTS.items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, start, stop, labelled in (("train", 0, 6, True), ("test", 6, 16, True), ("unlabelled", 16, 26, False)):
+        lines = ["text,label" if labelled else "text"]
+        lines += [
+            f'"{text}",{label}' if labelled else f'"{text}"'
+            for label, texts in made.items()
+            for text in texts[start:stop]
+        ]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def small_repository(folder: Path) -> Path:
+    """The project with a small data set and short training, as a repository of its own."""
+    root = project_repository(folder)
+    write_rows(root / "data" / "raw" / "small")
+    values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    values["raw"] = "data/raw/small"
+    values["pretrain_transfer"]["candidates"][1]["epochs"] = 2
+    values["distill"]["students"][1]["epochs"] = 1
+    values["evaluate"]["latency_rows"] = 8
+    values["ingest"]["near_duplicate_similarity"] = 1.0
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    return root
+
+
+def command(root: Path, *arguments: str, check: bool = True, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a Python module in the repository, with the interpreter's folder first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=root,
+        env={**os.environ, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Embeddings of tests go to a folder of their own, never to the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HANDFUL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("DVC_NO_ANALYTICS", "1")
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which `dvc repro` has run, where any import of Prefect would have failed."""
+    root = small_repository(tmp_path_factory.mktemp("trained") / "repository")
+    command(root, "dvc", "repro", PYTHONPATH=str(without_prefect(tmp_path_factory.mktemp("poison"))))
+    return root
+
+
+def without_prefect(folder: Path) -> Path:
+    """A folder for PYTHONPATH in which importing Prefect fails."""
+    (folder / "prefect.py").write_text("raise ImportError('Prefect is not to be loaded here')\n", encoding="utf-8")
+    return folder

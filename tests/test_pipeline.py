@@ -1,0 +1,153 @@
+"""The whole road on a small data set: `dvc repro`, the flow, and bad days."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import command, small_repository
+
+from handful import storage
+from handful.storage import read_json
+
+STAGES = ["ingest", "validate", "augment", "select", "pretrain_transfer", "distill", "evaluate"]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def ran(output: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def change(root: Path, section: str, key: str, value: object) -> None:
+    values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+    values[section][key] = value
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def test_the_road_ends_with_a_student_and_its_numbers(trained: Path) -> None:
+    metrics = read_json(trained / "data" / "evaluate" / "metrics.json")
+    assert metrics["rows"] == 30
+    for system in ("teacher", "student", "baseline"):
+        assert 0.5 < metrics[system]["accuracy"] <= 1
+        assert metrics[system]["size_bytes"] > 0
+    assert "<html" in (trained / "data" / "evaluate" / "report.html").read_text(encoding="utf-8")
+
+
+def test_no_row_is_lost_between_the_stages(trained: Path) -> None:
+    def rows(stage: str, name: str) -> pd.DataFrame:
+        return storage.read_table(trained / "data" / stage / f"{name}.parquet")
+
+    for name in ("labelled", "unlabelled", "test"):
+        quarantined = rows("validate", "quarantined")
+        assert len(rows("ingest", name)) == len(rows("validate", name)) + (quarantined["table"] == name).sum()
+    training, labelled = rows("select", "training"), rows("validate", "labelled")
+    assert set(labelled["id"]) == set(training.loc[training["origin_kind"] == "labelled", "id"])
+    parents = set(rows("augment", "rows")["parent"])
+    assert parents <= set(labelled["id"]) | {f"label:{label}" for label in labelled["label"]}
+
+
+def test_nothing_changed_runs_nothing(trained: Path) -> None:
+    assert ran(command(trained, "dvc", "repro").stdout) == []
+
+
+def test_a_changed_parameter_runs_only_the_stages_behind_it(trained: Path) -> None:
+    change(trained, "evaluate", "bootstrap_samples", 200)
+    assert ran(command(trained, "dvc", "repro").stdout) == ["evaluate"]
+
+
+def test_the_flow_makes_the_same_student_byte_for_byte(
+    trained: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = small_repository(tmp_path / "repository")
+    # A cache of its own: what the other run has embedded must not be what makes the two equal.
+    done = command(root, "flows", "retrain", HANDFUL_CACHE=str(tmp_path_factory.mktemp("other_cache")))
+    assert digests(root / "data" / "distill") == digests(trained / "data" / "distill")
+    assert str(root / "data" / "distill" / "student") in done.stdout
+    assert str(root / "data" / "evaluate" / "report.html") in done.stdout
+
+
+def test_a_mistake_in_any_section_is_told_before_the_first_stage_works(tmp_path: Path) -> None:
+    root = small_repository(tmp_path / "repository")
+    change(root, "evaluate", "bootstrap_sample", 5)
+    change(root, "distill", "temperature", -1)
+    done = command(root, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "evaluate.bootstrap_sample" in said
+    assert "distill.temperature" in said
+    assert "Traceback" not in said
+
+
+def test_a_killed_stage_is_made_again_as_if_nothing_had_been(trained: Path, tmp_path: Path) -> None:
+    root = small_repository(tmp_path / "repository")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "augment"],
+        cwd=root,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if "tasks.augment" in line:
+            break
+    time.sleep(2)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    command(root, "dvc", "repro", "augment")
+    assert digests(root / "data" / "augment") == digests(trained / "data" / "augment")
+
+
+def test_a_second_repro_waits_its_turn_and_finds_nothing_to_do(tmp_path: Path) -> None:
+    root = small_repository(tmp_path / "repository")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "validate"],
+            cwd=root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    assert sorted(len(ran(output)) for output in outputs) == [0, 2], outputs
+    assert [process.returncode for process in both] == [0, 0]
+
+
+def test_a_full_disk_is_said_and_leaves_what_was_there(tmp_path: Path) -> None:
+    # A file-size limit makes the very writes fail that a full disk would.
+    code = (
+        "import resource, signal, pathlib, pandas as pd;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
+        "from handful.storage import write_table;"
+        "write_table(pd.DataFrame({'content': [str(i) * 50 for i in range(5000)]}), pathlib.Path('rows.parquet'))"
+    )
+    storage.write_table(pd.DataFrame({"content": ["yesterday"]}), tmp_path / "rows.parquet")
+    before = digests(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "DataError" in done.stderr
+    assert "rows.parquet" in done.stderr
+    assert digests(tmp_path) == before
