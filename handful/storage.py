@@ -64,7 +64,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DataError(
-                f"There is no room to write {path}: the disk or your share of it is full. Free some space and run again; nothing was changed."
+                f"There is no room to write {path}: the disk, or your share of it, is full. "
+                "Free some space and run again; nothing was changed."
             ) from None
         raise
     finally:

@@ -100,12 +100,12 @@ def test_a_killed_stage_is_made_again_as_if_nothing_had_been(trained: Path, tmp_
         start_new_session=True,
     )
     assert running.stdout is not None
-    for line in running.stdout:
-        if "tasks.augment" in line:
-            break
-    time.sleep(2)
-    os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
+    with running:
+        for line in running.stdout:
+            if "tasks.augment" in line:
+                break
+        time.sleep(2)
+        os.killpg(running.pid, signal.SIGKILL)
     command(root, "dvc", "repro", "augment")
     assert digests(root / "data" / "augment") == digests(trained / "data" / "augment")
 

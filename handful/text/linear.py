@@ -36,8 +36,9 @@ def train(
 ) -> Trained:
     """Fit a convex soft-target logistic regression by L-BFGS and compress it; nothing in it is random.
 
-    A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static vectors:
-    the encoder's own input embeddings, reduced by PCA and weighted by rank (as in Tulkens & van Dongen 2024, model2vec).
+    A text's inputs are its TF-IDF weighted n-grams (unit length) and the unit-length mean of its tokens' static
+    vectors: the encoder's input embeddings, reduced by PCA and weighted by rank (after Tulkens & van Dongen 2024,
+    model2vec).
     """
     texts = list(examples.contents)
     vocabulary = _vocabulary(texts, parameters.ngrams, parameters.features)
