@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from handful import progress
 from handful.training import autocast, device
 
-# A batch holds rows of one shape, as many as fit this size, filled up with repeats: then a row's embedding does not
-# depend, to the last bit, on its neighbours, and a cached value is the value that would be computed.
+# A batch holds rows of one shape, as many as fit this size. For the cache it is filled up with repeats: then a row's
+# embedding does not depend, to the last bit, on its neighbours, and a cached value is the value that would be computed.
 BATCH_SIZE = 384
 ROWS_PER_COMMIT = 1024
 
@@ -61,7 +61,7 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
     if not len(contents):
         return np.empty((0, embedder.dimensions), np.float32)
     if not cached or embedder.adapted:
-        return _compute(embedder, contents)
+        return _compute(embedder, contents, filled=False)
     keys = [hashlib.blake2b(_bytes(content), digest_size=16).digest() for content in contents]
     with closing(_open(embedder.fingerprint)) as cache:
         known = _lookup(cache, set(keys), embedder.dimensions)
@@ -69,7 +69,7 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
         todo = list(missing)
         for start in range(0, len(todo), ROWS_PER_COMMIT):
             part = todo[start : start + ROWS_PER_COMMIT]
-            vectors = _compute(embedder, [missing[key] for key in part])
+            vectors = _compute(embedder, [missing[key] for key in part], filled=True)
             with cache:
                 cache.executemany(
                     "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
@@ -80,7 +80,7 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
     return np.stack([known[key] for key in keys])
 
 
-def _compute(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
+def _compute(embedder: Embedder, contents: Sequence[Any], filled: bool) -> np.ndarray:
     by_shape: dict[int, list[int]] = {}
     for row, content in enumerate(contents):
         by_shape.setdefault(embedder.shape(content), []).append(row)
@@ -91,12 +91,10 @@ def _compute(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
             batch_rows = max(1, BATCH_SIZE // shape)
             for start in range(0, len(rows), batch_rows):
                 batch = rows[start : start + batch_rows]
-                filled = batch + batch[-1:] * (batch_rows - len(batch))
-                inputs = {
-                    name: tensor.to(device())
-                    for name, tensor in embedder.collate([contents[row] for row in filled]).items()
-                }
-                vectors[batch] = module(**inputs).float().cpu().numpy()[: len(batch)]
+                repeats = batch[-1:] * (batch_rows - len(batch)) if filled else []
+                inputs = embedder.collate([contents[row] for row in batch + repeats])
+                embedded = module(**{name: tensor.to(device()) for name, tensor in inputs.items()})
+                vectors[batch] = embedded[: len(batch)].float().cpu().numpy()
     return vectors
 
 
