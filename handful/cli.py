@@ -87,7 +87,8 @@ def _arguments() -> argparse.Namespace:
 
 def _decode(line: bytes, number: int) -> str:
     try:
-        return line.decode("utf-8").rstrip("\r\n")
+        # Editors on Windows begin a file with a mark that is no part of the first line.
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"Line {number} of the input is not UTF-8 ({error.reason} at byte {error.start}). Convert it to UTF-8."
@@ -108,10 +109,20 @@ def _row(student: Student, text: str, number: int, objects: bool) -> tuple[Any, 
     key = student.description["modality"]
     try:
         given = json.loads(text)
-        return student.read(given[key]), {"id": given["id"]} if "id" in given else {}
+        content = given[key]
     except json.JSONDecodeError as error:
         raise DataError(
             f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line."
         ) from None
     except (KeyError, TypeError):
         raise DataError(f"Line {number} of the input has no key {key!r}. Each JSON object needs it.") from None
+    if not isinstance(content, str):
+        raise DataError(
+            f"Line {number} of the input has {content!r} under {key!r}. Put a string there: "
+            f"{'a text' if key == 'text' else 'the path of an image'}."
+        )
+    return student.read(content), {"id": given["id"]} if "id" in given else {}
+
+
+if __name__ == "__main__":
+    main()
