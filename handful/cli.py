@@ -21,9 +21,9 @@ def main() -> None:
     try:
         if arguments.command == "predict":
             for answer in predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer):
-                sys.stdout.write(answer + "\n")
+                _write(answer)
         else:
-            sys.stdout.write(inspect(handful.load(arguments.student)) + "\n")
+            _write(inspect(handful.load(arguments.student)))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
@@ -83,6 +83,11 @@ def _arguments() -> argparse.Namespace:
         if name == "predict":
             command.add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
     return parser.parse_args()
+
+
+def _write(line: str) -> None:
+    # UTF-8 whatever the locale; half of a surrogate pair, which only JSON can bring in, goes out as JSON writes it.
+    sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
 
 
 def _decode(line: bytes, number: int) -> str:

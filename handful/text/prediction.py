@@ -60,7 +60,9 @@ def token_ids(
     tokenizer: Tokenizer, texts: Sequence[str], padding_id: int, special: bool, mask: bool
 ) -> dict[str, np.ndarray]:
     """`input_ids` int64 [n, longest], padded; with `mask` also `attention_mask`."""
-    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
+    # tokenizers takes whole characters alone: half of a surrogate pair becomes a question mark.
+    whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=special)]
     lengths = np.array([len(row) for row in ids])
     inside = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
     input_ids = np.full(inside.shape, padding_id, np.int64)
