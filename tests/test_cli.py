@@ -101,6 +101,18 @@ def test_line_ends_and_the_mark_of_windows_do_not_count(text_student: Path) -> N
     assert answers("predict", text_student, given=b"\xef\xbb\xbf" + rows.encode()) == plain
 
 
+def test_answers_are_utf_8_whatever_the_locale(text_student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (answer,) = answers("predict", text_student, given='{"text": "我的包裹在哪里", "id": "一"}')
+    assert answer["id"] == "一"
+
+
+def test_half_of_a_surrogate_pair_is_answered_and_its_id_comes_back(text_student: Path) -> None:
+    (answer,) = answers("predict", text_student, given=r'{"text": "the parcel \ud83d", "id": "\ud83d"}')
+    assert answer["id"] == "\ud83d"
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
 def test_the_number_of_threads_does_not_change_the_answers(text_student: Path) -> None:
     several = answers("predict", text_student, given="\n".join(TEXTS))
     assert answers("predict", text_student, "--threads", "1", given="\n".join(TEXTS)) == several
