@@ -21,9 +21,9 @@ def main() -> None:
     try:
         if arguments.command == "predict":
             for answer in predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer):
-                sys.stdout.write(answer + "\n")
+                _write(answer)
         else:
-            sys.stdout.write(inspect(handful.load(arguments.student)) + "\n")
+            _write(inspect(handful.load(arguments.student)))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
@@ -85,9 +85,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _write(line: str) -> None:
+    # UTF-8 whatever the locale; half of a surrogate pair, which only JSON can bring in, goes out as JSON writes it.
+    sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+
+
 def _decode(line: bytes, number: int) -> str:
     try:
-        return line.decode("utf-8").rstrip("\r\n")
+        # Editors on Windows begin a file with a mark that is no part of the first line.
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"Line {number} of the input is not UTF-8 ({error.reason} at byte {error.start}). Convert it to UTF-8."
@@ -108,10 +114,20 @@ def _row(student: Student, text: str, number: int, objects: bool) -> tuple[Any, 
     key = student.description["modality"]
     try:
         given = json.loads(text)
-        return student.read(given[key]), {"id": given["id"]} if "id" in given else {}
+        content = given[key]
     except json.JSONDecodeError as error:
         raise DataError(
             f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line."
         ) from None
     except (KeyError, TypeError):
         raise DataError(f"Line {number} of the input has no key {key!r}. Each JSON object needs it.") from None
+    if not isinstance(content, str):
+        raise DataError(
+            f"Line {number} of the input has {content!r} under {key!r}. Put a string there: "
+            f"{'a text' if key == 'text' else 'the path of an image'}."
+        )
+    return student.read(content), {"id": given["id"]} if "id" in given else {}
+
+
+if __name__ == "__main__":
+    main()

@@ -79,16 +79,22 @@ def _describe(folder: Path) -> dict[str, Any]:
     path = folder / "student.json"
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise StudentError(
             f"There is no student in {folder}: student.json is missing. Name the folder in which student.json lies."
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudentError(f"{path} is damaged ({error}). Make the student again with: dvc repro") from None
+    if not isinstance(description, dict):
+        raise StudentError(f"{path} is damaged (it holds no JSON object). Make the student again with: dvc repro")
     if description.get("format") != FORMAT or description.get("modality") not in MODALITIES:
         raise StudentError(
             f"{path} has format {description.get('format')!r}; this version of Handful "
             f"reads format {FORMAT}. Install the version that wrote it."
+        )
+    if missing := {"kind", "classes", "features"} - description.keys():
+        raise StudentError(
+            f"{path} is damaged (it lacks {', '.join(sorted(missing))}). Make the student again with: dvc repro"
         )
     return description
 

@@ -98,7 +98,8 @@ def fit(
     torch.manual_seed(seed)
     network.to(device()).train()
     optimizer = _optimizer(network, schedule)
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=max(0, schedule.patience - 1))
+    # Half-way to early stopping, or the slower steps would never be tried.
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=(schedule.patience - 1) // 2)
     losses: list[float] = []
     best = copy.deepcopy(network.state_dict()) if validation is not None else None
     best_epoch = 0

@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from images import stripes
 from toy_graph import project_repository
 
 SUBJECTS = {
@@ -92,4 +94,29 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_prefect(folder: Path) -> Path:
     """A folder for PYTHONPATH in which importing Prefect fails."""
     (folder / "prefect.py").write_text("raise ImportError('Prefect is not to be loaded here')\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_student(trained: Path) -> Path:
+    """The default student of the small repository."""
+    return trained / "data" / "distill" / "student"
+
+
+@pytest.fixture(scope="session")
+def image_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student that tells lying from upright stripes."""
+    from handful.distillation import save_student
+    from handful.image import backbone, student
+    from handful.image.parameters import CnnBackbone, CnnStudent
+    from handful.training import Examples
+
+    encoder = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)
+    settings = CnnStudent(kind="cnn", channels=4, learning_rate=0.01, weight_decay=0.01, epochs=8, batch_size=16)
+    contents = [stripes(row % 2 == 1, row) for row in range(80)]
+    targets = np.eye(2, dtype=np.float32)[[row % 2 for row in range(80)]]
+    classes = ["lying", "upright"]
+    trained = student.train(settings, Examples(contents, targets, np.ones(80, np.float32)), classes, encoder, 0)
+    folder = tmp_path_factory.mktemp("image_student")
+    save_student(folder, trained, "cnn", "image", classes)
     return folder

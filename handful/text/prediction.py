@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
+from handful.errors import StudentError
+
 Features = Callable[[Sequence[str]], dict[str, np.ndarray]]
 
 BUCKET_BITS = 18
@@ -38,19 +40,29 @@ def featurizer(features: dict[str, Any], folder: Path) -> Features:
     if "ngrams" in features:
         parts.append(lambda texts: {"ngrams": ngram_buckets(texts, features["ngrams"])})
     if "tokens" in features:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        tokenizer.no_padding()
+        tokenizer = _tokenizer(folder / "tokenizer.json")
         tokenizer.enable_truncation(features["tokens"])
         special = features["special_tokens"]
         parts.append(lambda texts: token_ids(tokenizer, texts, features["padding_id"], special, features["mask"]))
     return lambda texts: {name: array for part in parts for name, array in part(texts).items()}
 
 
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing narrower for a missing and for a broken file
+        raise StudentError(f"{path} cannot be loaded ({error}). Make the student again with: dvc repro") from None
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def token_ids(
     tokenizer: Tokenizer, texts: Sequence[str], padding_id: int, special: bool, mask: bool
 ) -> dict[str, np.ndarray]:
     """`input_ids` int64 [n, longest], padded; with `mask` also `attention_mask`."""
-    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)]
+    # tokenizers takes whole characters alone: half of a surrogate pair becomes a question mark.
+    whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=special)]
     lengths = np.array([len(row) for row in ids])
     inside = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
     input_ids = np.full(inside.shape, padding_id, np.int64)
