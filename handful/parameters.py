@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from handful.errors import ParameterError
 from handful.image.parameters import ImageBackbone, ImageOperation, ImageStudent
-from handful.schema import Count, Positive, Section, Share
+from handful.schema import Count, Positive, Section, Share, mistakes
 from handful.text.parameters import TextBackbone, TextOperation, TextStudent
 
 
@@ -17,9 +16,6 @@ class Probe(Section):
     """Logistic regression on embeddings; `inverse_regularisation` is scikit-learn's C."""
 
     inverse_regularisation: Positive
-
-
-# --- ingest -------------------------------------------------------------------------------------
 
 
 class FileTable(Section):
@@ -92,9 +88,6 @@ class Ingest(Section):
     near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1.0)]
 
 
-# --- validate -----------------------------------------------------------------------------------
-
-
 class Validate(Section):
     """What a good row and a usable table are. Sizes are characters for text, pixels of the longer side for images."""
 
@@ -102,9 +95,6 @@ class Validate(Section):
     maximum_size: Count
     minimum_rows_per_class: Annotated[int, Field(ge=2)]
     maximum_share_quarantined: Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-# --- augment ------------------------------------------------------------------------------------
 
 
 Operation = Annotated[TextOperation | ImageOperation, Field(discriminator="kind")]
@@ -116,9 +106,6 @@ class Augment(Section):
     operations: tuple[Operation, ...]
     rows_per_example: Count
     share_dropped: Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-# --- select -------------------------------------------------------------------------------------
 
 
 class Selection(Section):
@@ -152,9 +139,6 @@ class Select(Section):
     minimum_confidence: Share
     added_weight: Annotated[float, Field(gt=0.0, le=1.0)]
     label_next: Count
-
-
-# --- pretrain_transfer --------------------------------------------------------------------------
 
 
 class NoPretraining(Section):
@@ -204,9 +188,6 @@ class PretrainTransfer(Section):
     minimum_gain: Annotated[float, Field(ge=0.0)]
 
 
-# --- distill ------------------------------------------------------------------------------------
-
-
 StudentKind = Annotated[TextStudent | ImageStudent, Field(discriminator="kind")]
 
 
@@ -225,9 +206,6 @@ class Distill(Section):
         return self
 
 
-# --- evaluate -----------------------------------------------------------------------------------
-
-
 class Evaluate(Section):
     """How sure the numbers are to be."""
 
@@ -235,9 +213,6 @@ class Evaluate(Section):
     confidence_level: Annotated[float, Field(gt=0.5, lt=1.0)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
     latency_rows: Count
-
-
-# --- the whole ----------------------------------------------------------------------------------
 
 
 # What each modality chooses from: backbones, augmentation operations, students.
@@ -290,8 +265,7 @@ def read(path: str | Path) -> Parameters:
         ParameterError: the file is missing or no YAML, or keys are unknown, missing or out of bounds: all at once.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParameterError(
             f"There is no parameter file {path}. Name one, or restore it with: git checkout params.yaml"
@@ -310,18 +284,4 @@ def parse(values: object, name: str) -> Parameters:
     try:
         return Parameters.model_validate(values)
     except ValidationError as error:
-        mistakes = [f"  {_key(mistake['loc'])}: {mistake['msg']}{_value(mistake)}" for mistake in error.errors()]
-        raise ParameterError(
-            f"{name} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n"
-            + "\n".join(mistakes)
-            + "\nCorrect them and run again."
-        ) from None
-
-
-def _key(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the file as a whole"
-
-
-def _value(mistake: ErrorDetails) -> str:
-    value = repr(mistake["input"])
-    return "" if mistake["type"] == "missing" or len(value) > 80 else f", got {value}"
+        raise ParameterError(mistakes(error, name)) from None
