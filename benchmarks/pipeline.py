@@ -66,8 +66,8 @@ def _train_student(
 ) -> Trained:
     """Run distill, and load the default student from a folder as a user would; it has one thread."""
     with timed(seconds, "distill"):
-        trainers = part(parameters.modality, "student")
-        made = distill(rows, tables["unlabelled"], teacher, parameters.distill, trainers, seed)
+        augmentation, trainers = (part(parameters.modality, name) for name in ("augmentation", "student"))
+        made = distill(rows, tables["unlabelled"], teacher, parameters.distill, augmentation, trainers, seed)
     with tempfile.TemporaryDirectory() as name:
         kind = next(iter(made.students))
         save_student(Path(name), made.students[kind], kind, parameters.modality, made.classes)

@@ -196,6 +196,7 @@ class Distill(Section):
 
     temperature: Positive
     pool_weight: Annotated[float, Field(ge=0.0)]
+    transfer_rows: Annotated[int, Field(ge=0)]
     students: Annotated[tuple[StudentKind, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

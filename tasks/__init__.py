@@ -29,7 +29,7 @@ def start(main: Callable[..., None]) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     end_with_parent()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
     try:
         main(parameters.read(arguments.parameters), *(getattr(arguments, folder) for folder in folders))

@@ -31,19 +31,24 @@ def distill(
     unlabelled: pd.DataFrame,
     teacher: Teacher,
     parameters: Distill,
+    augmentation: ModuleType,
     trainers: ModuleType,
     seed: int,
 ) -> Distilled:
     """Train every student of the parameters on labelled rows (their labels) and all others (the teacher's opinion).
 
+    Where there are fewer rows than `transfer_rows`, new ones are made of them for the teacher to label.
+
     Args:
         training: the training table of select.
         unlabelled: the pool.
-        trainers: the modality's student module.
+        augmentation, trainers: the modality's modules `augmentation` and `student`.
     """
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
     large = [*unlabelled["content"], *added["content"]]
+    everything = [*labelled["content"], *large]
+    large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
     examples = transfer_set(
         labelled["content"].tolist(),
         labelled["label"].tolist(),
@@ -65,8 +70,8 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     training = storage.read_table(select / "training.parquet")
     unlabelled = storage.read_table(validate / "unlabelled.parquet")
     teacher = load(transfer / "teacher")
-    trainers = part(parameters.modality, "student")
-    made = distill(training, unlabelled, teacher, parameters.distill, trainers, parameters.seed)
+    augmentation, trainers = (part(parameters.modality, name) for name in ("augmentation", "student"))
+    made = distill(training, unlabelled, teacher, parameters.distill, augmentation, trainers, parameters.seed)
     default, *others = made.students
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)

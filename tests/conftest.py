@@ -51,6 +51,7 @@ def small_repository(folder: Path) -> Path:
     values["raw"] = "data/raw/small"
     values["pretrain_transfer"]["candidates"][1]["epochs"] = 2
     values["distill"]["students"][1]["epochs"] = 1
+    values["distill"]["transfer_rows"] = 200
     values["evaluate"]["latency_rows"] = 8
     values["ingest"]["near_duplicate_similarity"] = 1.0
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

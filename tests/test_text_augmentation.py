@@ -200,3 +200,13 @@ def test_templates_are_made_once_per_label_and_belong_to_it(backbone: Backbone) 
 )
 def test_a_label_is_read_as_words(label: str, words: str) -> None:
     assert augmentation.readable(label) == words
+
+
+def test_texts_are_multiplied_from_units_that_were_there() -> None:
+    given_texts = ["where is my parcel", "我的包裹在哪里", "ok", "🙂"]
+    made = augmentation.multiply(given_texts, 200, seed=3)
+    assert len(made) == 200
+    assert made == augmentation.multiply(given_texts, 200, seed=3)
+    assert all(text.strip() for text in made)
+    units = {unit for text in given_texts for unit in augmentation.UNIT.findall(text)}
+    assert {unit for text in made for unit in augmentation.UNIT.findall(text)} <= units

@@ -22,6 +22,7 @@ TRANSLATION = 0.2
 CROP = 0.4
 SCALE = 0.3
 COLOUR = 0.5
+STRENGTH = 0.3  # of the changes that only multiply what a student learns from
 
 Transform = Callable[[Tensor, float, np.random.Generator], Tensor]
 
@@ -55,6 +56,16 @@ def augment(
                     seen.add(image.tobytes())
                     rows.append((_png(image), label, parent, operation.kind))
     return pd.DataFrame(rows, columns=["content", "label", "parent", "operation"], dtype=object)
+
+
+def multiply(contents: Sequence[bytes], count: int, seed: int) -> list[bytes]:
+    """Make `count` new images for a teacher to label: a small rotation, translation or scaling of a random one."""
+    random = np.random.default_rng(seed)
+    operations = [ImageTransform(kind=kind, strength=STRENGTH) for kind in ("rotation", "translation", "scale")]
+    return [
+        _png(_changed(prediction.decode(contents[row]), operations[number % len(operations)], random))
+        for number, row in enumerate(random.integers(len(contents), size=count))
+    ]
 
 
 def _changed(original: Image.Image, operation: ImageTransform, random: np.random.Generator) -> Image.Image:

@@ -17,6 +17,7 @@ from handful.text.parameters import ContextualReplacement, LabelTemplates, Rando
 UNIT = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]|[^\s぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]+")
 NEIGHBOURS = 10
 VOCABULARY_UNITS = 2000
+SHARE_KEPT = 0.6
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,19 @@ def augment(
     table = pd.DataFrame(rows, columns=["content", "label", "parent", "operation"], dtype=object)
     known = table["content"].isin(set(labelled["content"]))
     return table[~known & ~table["content"].duplicated()].reset_index(drop=True)
+
+
+def multiply(contents: Sequence[str], count: int, seed: int) -> list[str]:
+    """Make `count` new texts for a teacher to label: words left out, and halves of two texts put together.
+
+    Half are of each kind. They need not keep a meaning: what the teacher makes of them is what a student learns.
+    """
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        first, second = (contents[row] for row in random.integers(len(contents), size=2))
+        made.append(_thinned(first, random) if number % 2 else _joined(first, second))
+    return made
 
 
 def readable(label: str) -> str:
@@ -172,6 +186,20 @@ def _replaced(content: str, share: float, words: Words, random: np.random.Genera
         near = words.neighbours[words.row_of[units[place].lower()]]
         units[place] = words.units[near[random.integers(len(near))]]
     return _with_units(content, spans, units)
+
+
+def _thinned(content: str, random: np.random.Generator) -> str:
+    spans = [(match.start(), match.end()) for match in UNIT.finditer(content)]
+    kept = [content[start:end] if random.random() < SHARE_KEPT else "" for start, end in spans]
+    return " ".join(_with_units(content, spans, kept).split()) or content
+
+
+def _joined(first: str, second: str) -> str:
+    """The first half of one text's units and the second half of another's."""
+    begin, end = list(UNIT.finditer(first)), list(UNIT.finditer(second))
+    cut = begin[(len(begin) - 1) // 2].end() if begin else len(first)
+    start = end[len(end) // 2].start() if end else 0
+    return f"{first[:cut]} {second[start:]}"
 
 
 def _with_units(content: str, spans: list[tuple[int, int]], units: list[str]) -> str:

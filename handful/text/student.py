@@ -1,5 +1,6 @@
 """Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +81,12 @@ def _export(network: Classifier) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
         onnx.save(model, full)
-        quantize_dynamic(full, small, weight_type=QuantType.QInt8)
+        # It tells at length, and at the root logger, which nodes it leaves as they are.
+        logging.disable(logging.WARNING)
+        try:
+            quantize_dynamic(full, small, weight_type=QuantType.QInt8)
+        finally:
+            logging.disable(logging.NOTSET)
         serialised: bytes = onnx.load(small).SerializeToString(deterministic=True)
         return serialised
 
