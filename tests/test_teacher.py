@@ -1,0 +1,96 @@
+"""A teacher that was saved predicts as before, or is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from handful import probe, teacher
+from handful.embedding import Backbone, embed
+from handful.errors import BackboneError
+from handful.image import backbone as image_backbone
+from handful.image.parameters import CnnBackbone
+from handful.teacher import Teacher
+from handful.text import backbone as text_backbone
+from handful.text.parameters import PretrainedBackbone
+from tests.images import stripes
+
+TEXT = PretrainedBackbone(kind="pretrained", name="sentence-transformers/all-MiniLM-L6-v2", max_tokens=32)
+IMAGE = CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4)
+TEXTS = ["where is my parcel", "the delivery is late", "i forgot my password", "the login fails"]
+PICTURES = [stripes(row < 2, row) for row in range(4)]
+LABELS = np.array(["first", "first", "second", "second"])
+
+
+def teach(backbone: Backbone, contents: list[str] | list[bytes]) -> Teacher:
+    return Teacher(backbone, probe.fit(embed(backbone, contents, cached=False), LABELS, 10.0), "linear_probe")
+
+
+@pytest.fixture(scope="module")
+def text() -> Teacher:
+    return teach(text_backbone.load(TEXT, 0), TEXTS)
+
+
+@pytest.fixture(scope="module")
+def image() -> Teacher:
+    return teach(image_backbone.load(IMAGE, 0), PICTURES)
+
+
+def test_a_frozen_teacher_is_stored_without_its_encoder_and_comes_back(
+    text: Teacher, image: Teacher, tmp_path: Path
+) -> None:
+    for given, modality, parameters, contents in (
+        (text, "text", TEXT, TEXTS),
+        (image, "image", IMAGE, PICTURES),
+    ):
+        folder = tmp_path / modality
+        given.save(folder, modality, parameters, 0)
+        assert sorted(path.name for path in folder.iterdir()) == ["head.safetensors", "teacher.json"]
+        loaded = teacher.load(folder)
+        assert loaded.kind == "linear_probe"
+        assert loaded.classes_ == given.classes_ == ["first", "second"]
+        assert np.array_equal(loaded.predict_proba(contents), given.predict_proba(contents))
+        assert loaded.predict(contents) == LABELS.tolist()
+
+
+def test_an_adapted_teacher_is_stored_with_its_encoder_and_comes_back(
+    text: Teacher, image: Teacher, tmp_path: Path
+) -> None:
+    for given, modality, parameters, contents in (
+        (text, "text", TEXT, TEXTS),
+        (image, "image", IMAGE, PICTURES),
+    ):
+        changed = given.backbone.copy()
+        with torch.no_grad():
+            for weights in changed.module.parameters():
+                weights.mul_(1.1)
+        adapted = teach(changed, contents)
+        adapted.save(tmp_path / modality, modality, parameters, 0)
+        loaded = teacher.load(tmp_path / modality)
+        assert loaded.backbone.adapted
+        assert np.array_equal(loaded.predict_proba(contents), adapted.predict_proba(contents))
+        assert not np.array_equal(loaded.predict_proba(contents), given.predict_proba(contents))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"channels": 8}, {"image_size": 16}])
+def test_a_teacher_of_other_weights_than_those_found_is_refused(
+    image: Teacher, tmp_path: Path, change: dict[str, int]
+) -> None:
+    image.save(tmp_path, "image", IMAGE, 0)
+    stored = json.loads((tmp_path / "teacher.json").read_text(encoding="utf-8"))
+    stored["backbone"] |= change
+    (tmp_path / "teacher.json").write_text(json.dumps(stored), encoding="utf-8")
+    with pytest.raises(BackboneError, match="other weights"):
+        teacher.load(tmp_path)
+
+
+def test_what_a_teacher_computes_anew_is_what_it_keeps(text: Teacher) -> None:
+    assert np.array_equal(text.predict_proba(TEXTS), text.predict_proba(TEXTS, cached=False))
+    assert np.allclose(text.predict_proba(TEXTS).sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_size_is_that_of_encoder_and_head(image: Teacher) -> None:
+    encoder = sum(tensor.numel() * tensor.element_size() for tensor in image.backbone.module.state_dict().values())
+    assert image.size_bytes == encoder + 4 * 2 * (image.backbone.dimensions + 1)

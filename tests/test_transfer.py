@@ -1,0 +1,142 @@
+"""Cross-validation chooses the teacher, and learns nothing from what it holds out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from handful import transfer
+from handful.image import backbone
+from handful.image.parameters import CnnBackbone
+from handful.parameters import FullFineTuning, LinearProbe, NoPretraining, PretrainTransfer, Probe
+from tests.images import encoded, noise, stripes
+
+BACKBONE = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)
+FREE = Probe(inverse_regularisation=1e5)
+FROZEN = LinearProbe(kind="linear_probe")
+TUNED = FullFineTuning(
+    kind="full_fine_tuning",
+    learning_rate=0.01,
+    head_learning_rate=0.1,
+    weight_decay=0.0,
+    epochs=8,
+    batch_size=16,
+    patience=8,
+)
+
+
+def parameters(*candidates: LinearProbe | FullFineTuning) -> PretrainTransfer:
+    return PretrainTransfer(pretrain=NoPretraining(kind="none"), candidates=candidates, folds=3, minimum_gain=0.5)
+
+
+def table(contents: list[bytes], labels: list[str]) -> pd.DataFrame:
+    ids = [f"id {row}" for row in range(len(contents))]
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "content": contents,
+            "label": labels,
+            "weight": 1.0,
+            "origin_kind": "labelled",
+            "parent": None,
+            "reason": "labelled",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def unlearnable() -> pd.DataFrame:
+    """Noise with labels drawn by chance: who predicts a row rightly has seen it."""
+    labels = np.random.default_rng(0).permutation(["a", "b"] * 20).tolist()
+    return table([encoded(noise(8, 8, seed=row)) for row in range(40)], labels)
+
+
+@pytest.fixture(scope="module")
+def lopsided() -> pd.DataFrame:
+    """Stripes, three times as many of the one kind: easy, but not for a probe that may hardly leave zero."""
+    upright = [row % 4 == 0 for row in range(48)]
+    return table(
+        [stripes(each, row) for row, each in enumerate(upright)], ["up" if each else "across" for each in upright]
+    )
+
+
+def copies(labelled: pd.DataFrame, origin_kind: str, parents: list[str] | None) -> pd.DataFrame:
+    """The same rows once more, as rows of another origin."""
+    return labelled.assign(
+        id=[f"copy of {name}" for name in labelled["id"]], origin_kind=origin_kind, parent=parents, weight=1.0
+    )
+
+
+def accuracy(training: pd.DataFrame) -> float:
+    _, (record,) = transfer.choose(BACKBONE, training, parameters(FROZEN), FREE, seed=0)
+    return float(record["accuracy"])
+
+
+def test_the_children_of_a_held_out_row_are_not_learned_from(unlearnable: pd.DataFrame) -> None:
+    alone = accuracy(unlearnable)
+    assert alone < 0.75
+    children = copies(unlearnable, "augmented", unlearnable["id"].tolist())
+    assert accuracy(pd.concat([unlearnable, children], ignore_index=True)) == pytest.approx(alone, abs=0.1)
+    # The same rows with no known parent give the answers away, so the test above would notice.
+    assert accuracy(pd.concat([unlearnable, copies(unlearnable, "augmented", None)], ignore_index=True)) == 1
+
+
+def test_guesses_on_the_pool_are_not_learned_from_while_rows_are_held_out(unlearnable: pd.DataFrame) -> None:
+    guesses = copies(unlearnable, "pool", None)
+    assert accuracy(pd.concat([unlearnable, guesses], ignore_index=True)) == accuracy(unlearnable)
+
+
+def test_the_winner_learns_from_every_row_of_the_training_table(unlearnable: pd.DataFrame) -> None:
+    pool = table([stripes(row % 2 == 0, row) for row in range(20)], ["a", "b"] * 10).assign(origin_kind="pool")
+    training = pd.concat([unlearnable, pool.assign(id=[f"pool {row}" for row in range(20)])], ignore_index=True)
+    teacher, _ = transfer.choose(BACKBONE, training, parameters(FROZEN), FREE, seed=0)
+    assert teacher.predict(training["content"].tolist()) == training["label"].tolist()
+
+
+def test_the_simpler_candidate_wins_where_the_other_does_not_clearly_beat_it(lopsided: pd.DataFrame) -> None:
+    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), FREE, seed=0)
+    assert [record["kind"] for record in records] == ["linear_probe", "full_fine_tuning"]
+    assert [record["chosen"] for record in records] == [True, False]
+    assert records[0]["accuracy"] == 1
+    assert records[1]["gain"] <= 0
+    assert teacher.kind == "linear_probe"
+    assert not teacher.backbone.adapted
+
+
+def test_a_later_candidate_wins_by_a_clear_gain(lopsided: pd.DataFrame) -> None:
+    stiff = Probe(inverse_regularisation=1e-6)
+    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), stiff, seed=0)
+    assert [record["chosen"] for record in records] == [False, True]
+    assert records[0]["accuracy"] == pytest.approx(0.75)
+    assert records[1]["gain"] == pytest.approx(records[1]["accuracy"] - records[0]["accuracy"])
+    assert records[1]["gain"] > 0.5 * records[1]["standard_error"] > 0
+    assert teacher.kind == "full_fine_tuning"
+    assert teacher.backbone.adapted
+    assert not BACKBONE.adapted
+    unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
+    assert np.mean(np.array(teacher.predict(unseen)) == ["up", "across"] * 20) > 0.9
+
+
+def test_fine_tuning_leaves_the_backbone_that_it_began_from(lopsided: pd.DataFrame) -> None:
+    before = BACKBONE.fingerprint
+    tuned, epochs = transfer.full_fine_tuning(BACKBONE, lopsided, FREE, TUNED, 2, 0, lopsided, "fine-tuning")
+    assert 1 <= epochs <= 2
+    assert backbone.Backbone(BACKBONE.settings, BACKBONE.module, "", adapted=False).fingerprint == before
+    assert tuned.backbone.module is not BACKBONE.module
+
+
+def test_the_same_seed_gives_the_same_teacher(lopsided: pd.DataFrame) -> None:
+    stiff = Probe(inverse_regularisation=1e-6)
+    contents = lopsided["content"].tolist()
+    (first, records), (again, records_again) = (
+        transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), stiff, seed=3) for _ in range(2)
+    )
+    assert np.array_equal(first.predict_proba(contents), again.predict_proba(contents))
+    assert records == records_again
+
+
+def test_a_heavier_row_counts_more(unlearnable: pd.DataFrame) -> None:
+    picture = stripes(True, 1)
+    torn = table([picture, picture, *unlearnable["content"][:4]], ["a", "b", "a", "a", "b", "b"])
+    for weights, expected in (([9.0, 1.0], "a"), ([1.0, 9.0], "b")):
+        rows = torn.assign(weight=[*weights, 1.0, 1.0, 1.0, 1.0])
+        assert transfer.linear_probe(BACKBONE, rows, FREE).predict([picture]) == [expected]
