@@ -16,7 +16,7 @@ def bag(text: str, longest: int = 4) -> list[int]:
 
 def slow(text: str, longest: int) -> set[str]:
     cleaned = f" {' '.join(text.lower().split())} "
-    grams = {cleaned[i : i + n] for n in range(1, longest + 1) for i in range(len(cleaned) - n + 1)}
+    grams = {cleaned[i : i + n] for n in range(2, longest + 1) for i in range(len(cleaned) - n + 1)}
     words = cleaned.split()
     return grams | {f" {a} " for a in words} | {f" {a} {b} " for a, b in itertools.pairwise(words)}
 

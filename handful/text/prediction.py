@@ -18,6 +18,8 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
 MIX = np.uint64(0xFF51AFD7ED558CCD)
 MAX_CHARACTERS = 2000
+# A single character says something only in scripts in which it can be a word, which stand from here on.
+IDEOGRAPHS = 0x2E80
 
 
 def read(line: str) -> str:
@@ -71,9 +73,9 @@ def token_ids(
 
 
 def ngram_buckets(texts: Sequence[str], longest: int) -> np.ndarray:
-    """Hash character 1- to `longest`-grams, words and word pairs to buckets (Weinberger et al. 2009, without signs).
+    """Hash character 2- to `longest`-grams, words and word pairs to buckets (Weinberger et al. 2009, without signs).
 
-    Letter case and runs of white space do not count. Texts without spaces (Chinese) are served by their characters.
+    Letter case and runs of white space do not count. Of scripts without spaces (Chinese) single characters count too.
 
     Returns:
         int64 [n, most n-grams of a text]; padded with BUCKETS.
@@ -91,6 +93,8 @@ def ngram_buckets(texts: Sequence[str], longest: int) -> np.ndarray:
     positions = np.arange(len(characters))
     for size in range(1, longest + 1):
         inside = positions[positions + size <= ends[text_of]]
+        if size == 1:
+            inside = inside[characters[inside] >= IDEOGRAPHS]
         starts.append(inside)
         stops.append(inside + size)
     spaces = np.flatnonzero(characters == ord(" "))
