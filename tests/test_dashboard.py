@@ -16,17 +16,17 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import small_repository
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import visibility_of_element_located
 from selenium.webdriver.support.wait import WebDriverWait
-from toy_graph import toy_repository
 
 from flows.graph import read_stages
 
-SECONDS = 180.0
+SECONDS = 600.0
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 CHROMIUM_FLAGS = [
     "headless",
@@ -106,7 +106,7 @@ def of_stack(root: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture(scope="module", params=[toy_repository])
+@pytest.fixture(scope="module", params=[small_repository])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = request.param(tmp_path_factory.mktemp("repository"))
     port = free_port()

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from handful import embedding
-from handful.embedding import embed
+from handful.embedding import Embedder, embed
 from handful.image import backbone as image_backbone
 from handful.image.parameters import CnnBackbone
 from handful.text import backbone as text_backbone
@@ -72,9 +74,16 @@ def image() -> image_backbone.Backbone:
     return image_backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), 0)
 
 
+def freshly(embedder: Embedder, contents: list[Any]) -> np.ndarray:
+    """What an empty cache is filled with."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HANDFUL_CACHE", folder)
+        return embed(embedder, contents)
+
+
 @pytest.fixture(scope="module")
 def alone(text: text_backbone.Backbone) -> dict[str, np.ndarray]:
-    return {content: embed(text, [content], cached=False)[0] for content in TEXTS}
+    return {content: freshly(text, [content])[0] for content in TEXTS}
 
 
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12))
@@ -82,7 +91,7 @@ def alone(text: text_backbone.Backbone) -> dict[str, np.ndarray]:
 def test_a_text_has_the_same_embedding_alone_in_company_and_in_any_order(
     text: text_backbone.Backbone, alone: dict[str, np.ndarray], contents: list[str]
 ) -> None:
-    for vector, content in zip(embed(text, contents, cached=False), contents, strict=True):
+    for vector, content in zip(freshly(text, contents), contents, strict=True):
         assert np.array_equal(vector, alone[content])
 
 
@@ -91,9 +100,9 @@ def test_a_text_has_the_same_embedding_alone_in_company_and_in_any_order(
 def test_an_image_has_the_same_embedding_alone_in_company_and_in_any_order(
     image: image_backbone.Backbone, contents: list[bytes], count: int
 ) -> None:
-    together = embed(image, contents[:count], cached=False)
+    together = freshly(image, contents[:count])
     for row, content in enumerate(contents[:count]):
-        assert np.array_equal(together[row], embed(image, [content], cached=False)[0])
+        assert np.array_equal(together[row], freshly(image, [content])[0])
 
 
 def test_embeddings_are_unit_vectors_in_the_order_of_the_contents(text: text_backbone.Backbone) -> None:
@@ -106,7 +115,9 @@ def test_embeddings_are_unit_vectors_in_the_order_of_the_contents(text: text_bac
 
 
 def test_what_is_cached_is_what_is_computed(text: text_backbone.Backbone, cache: Path) -> None:
-    computed = embed(text, TEXTS, cached=False)
+    computed = freshly(text, TEXTS)
+    assert not cache.exists()
+    assert np.allclose(embed(text, TEXTS, cached=False), computed, atol=1e-5)
     assert not cache.exists()
     for _ in range(2):
         assert np.array_equal(embed(text, TEXTS), computed)
