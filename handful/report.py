@@ -49,7 +49,7 @@ def markdown(findings: Findings) -> str:
     accuracy = percent(findings.metrics["student"]["accuracy"])
     lines = [
         f"# {accuracy} of {count(findings.metrics['rows'])} test rows right",
-        f"The pipeline as a whole {_verdict(findings.metrics)}.",
+        f"Against the baseline, {_verdict(findings.metrics)}.",
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
         _table("| addition | rows offered | gain | verdict |", gate),
@@ -148,14 +148,18 @@ def _systems(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _verdict(scores: Mapping[str, Any]) -> str:
-    """What the student won over the baseline, as the end of a sentence."""
+    """What student and teacher won over the baseline, as the end of a sentence."""
     won = scores["gain_over_baseline"]
     low, high = won["interval"]
+    teacher = 100 * (scores["teacher"]["accuracy"] - scores["baseline"]["accuracy"])
+    faster = scores["student"]["rows_per_second"] / scores["baseline"]["rows_per_second"]
+    beside = f"at {faster:.0f} times its speed; the teacher won {teacher:+.1f}".replace("-", "−")
     span = f"({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")
     points = f"{abs(100 * won['accuracy']):.1f} points {span}"
     if low <= 0 <= high:
-        return f"changed accuracy by {100 * won['accuracy']:+.1f} points {span}, no clear difference".replace("-", "−")
-    return f"gained {points}" if low > 0 else f"lost {points}"
+        changed = f"{100 * won['accuracy']:+.1f} points".replace("-", "−")
+        return f"the student changed accuracy by {changed} {span}, no clear difference, {beside}"
+    return f"the student {'gained' if low > 0 else 'lost'} {points}, {beside}"
 
 
 def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
