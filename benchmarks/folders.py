@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from handful import readers
 from handful.errors import DataError
 from handful.modality import MODALITIES, part
-from handful.parameters import Columns, FileTable, Ingest, NoTable, Parameters
+from handful.parameters import Parameters
+from handful.parameters.tables import Columns, FileTable, Ingest, NoTable
 from tasks.ingest import ingest
 
 TRAIN, TEST, UNLABELLED = "train.parquet", "test.parquet", "unlabelled.parquet"

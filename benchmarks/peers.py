@@ -10,7 +10,8 @@ import pandas as pd
 
 from benchmarks.trained import Trained, peak_rss_bytes, timed
 from handful.modality import part
-from handful.parameters import Parameters, Probe
+from handful.parameters import Parameters
+from handful.parameters.learning import Probe
 
 INVERSE_REGULARISATION = 10.0
 SETFIT = {"num_iterations": 20, "batch_size": 16, "num_epochs": 1}

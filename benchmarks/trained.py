@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from handful import latency, metrics
-from handful.parameters import Evaluate
+from handful.parameters.learning import Evaluate
 
 # Enough rows to time in bulk; more would only make slow systems slower to measure.
 TIMED_ROWS = 2000

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from handful import metrics
-from handful.parameters import Evaluate
+from handful.parameters.learning import Evaluate
 
 MOST_PAIRS, EXAMPLES_PER_PAIR, MOST_MISTAKES = 10, 2, 10
 FEWEST_ROWS = 2  # a pair confused once says little

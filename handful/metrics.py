@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
-from handful.parameters import Evaluate
+from handful.parameters.learning import Evaluate
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.integer[Any]]

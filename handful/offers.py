@@ -8,7 +8,7 @@ import pandas as pd
 from handful import selection
 from handful.embedding import Backbone, embed
 from handful.gate import Gate, Offer, Rows
-from handful.parameters import Select
+from handful.parameters.learning import Select
 
 
 def rows_of(table: pd.DataFrame, backbone: Backbone, weight: float) -> Rows:

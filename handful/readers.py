@@ -9,8 +9,8 @@ from typing import Any
 import fsspec
 import pandas as pd
 
-from handful import parameters
 from handful.errors import DataError, MissingExtraError
+from handful.parameters import tables
 from handful.parsing import PARSERS, Rows, from_arrow, quoted
 
 COLUMNS = ["content", "label", "key", "origin"]
@@ -19,7 +19,7 @@ NAMES_SHOWN = 20
 
 
 def read(
-    table: parameters.OptionalTable, raw: Path, columns: parameters.Columns, label_needed: bool, modality: str
+    table: tables.OptionalTable, raw: Path, columns: tables.Columns, label_needed: bool, modality: str
 ) -> pd.DataFrame:
     """Read one raw table with the columns content, label, key, origin; missing values are null.
 
@@ -29,19 +29,19 @@ def read(
         DataError: the file is missing, unreadable or has no rows, or a column is missing; says which and where.
     """
     match table:
-        case parameters.NoTable():
+        case tables.NoTable():
             return _frame([])
-        case parameters.FileTable():
+        case tables.FileTable():
             place, (names, rows) = table.path, _read_file(table.path, raw)
-        case parameters.ImageFolderTable() | parameters.DigitsTable() if CONTENT_TYPES[modality] is not bytes:
+        case tables.ImageFolderTable() | tables.DigitsTable() if CONTENT_TYPES[modality] is not bytes:
             raise DataError(
                 f"The table of kind {table.kind} holds images, and modality is {modality}. Set it to image."
             )
-        case parameters.ImageFolderTable():
+        case tables.ImageFolderTable():
             return _frame(_read_image_folder(table.path, raw))
-        case parameters.HuggingFaceTable():
+        case tables.HuggingFaceTable():
             place, (names, rows) = f"{table.name} {table.split}", _read_hugging_face(table, raw, columns)
-        case parameters.DigitsTable():
+        case tables.DigitsTable():
             return _frame(_read_digits())
     _require_columns(names, columns, label_needed, place)
     return _frame(_as_rows(place, rows, columns, CONTENT_TYPES[modality]))
@@ -52,7 +52,7 @@ def _frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return table.astype({"label": "str", "key": "str", "origin": "str"})
 
 
-def _require_columns(names: list[str], columns: parameters.Columns, label_needed: bool, place: str) -> None:
+def _require_columns(names: list[str], columns: tables.Columns, label_needed: bool, place: str) -> None:
     needed = [columns.content, *([columns.label] if label_needed else []), *([columns.key] if columns.key else [])]
     missing = [name for name in needed if name not in names]
     if not missing:
@@ -69,7 +69,7 @@ def _require_columns(names: list[str], columns: parameters.Columns, label_needed
 
 
 def _as_rows(
-    place: str, rows: Iterable[tuple[int, dict[str, Any]]], columns: parameters.Columns, content_type: type
+    place: str, rows: Iterable[tuple[int, dict[str, Any]]], columns: tables.Columns, content_type: type
 ) -> list[tuple[Any, str | None, str | None, str]]:
     table = []
     for number, values in rows:
@@ -170,7 +170,7 @@ def _read_image_folder(path: str, raw: Path) -> list[tuple[Any, ...]]:
     return [(filesystem.cat_file(names[n]) or None, n.split("/")[0] if "/" in n else None, None, n) for n in visible]
 
 
-def _read_hugging_face(table: parameters.HuggingFaceTable, raw: Path, columns: parameters.Columns) -> Rows:
+def _read_hugging_face(table: tables.HuggingFaceTable, raw: Path, columns: tables.Columns) -> Rows:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
@@ -192,7 +192,7 @@ def _read_hugging_face(table: parameters.HuggingFaceTable, raw: Path, columns: p
     return _from_data_set(data, datasets, columns)
 
 
-def _from_data_set(data: Any, datasets: Any, columns: parameters.Columns) -> Rows:
+def _from_data_set(data: Any, datasets: Any, columns: tables.Columns) -> Rows:
     for name, feature in data.features.items():
         if isinstance(feature, datasets.Image):
             data = data.cast_column(name, datasets.Image(decode=False))
@@ -202,7 +202,7 @@ def _from_data_set(data: Any, datasets: Any, columns: parameters.Columns) -> Row
     return names, ((number, _loaded(values, columns, classes)) for number, values in rows)
 
 
-def _loaded(values: dict[str, Any], columns: parameters.Columns, classes: list[str] | None) -> dict[str, Any]:
+def _loaded(values: dict[str, Any], columns: tables.Columns, classes: list[str] | None) -> dict[str, Any]:
     """Give a row with its label by name (-1 stands for none) and its image by bytes."""
     image, label = values.get(columns.content), values.get(columns.label)
     if isinstance(image, dict) and image.get("bytes") is None and image.get("path"):

@@ -5,7 +5,7 @@ from types import ModuleType
 import pandas as pd
 
 from handful.checks import Rule
-from handful.parameters import Validate
+from handful.parameters.tables import Validate
 
 COLUMNS = ["id", "content", "label", "key", "origin"]
 WITH_LABELS = ("labelled", "test", "source")

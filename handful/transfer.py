@@ -9,7 +9,7 @@ import pandas as pd
 
 from handful import crossvalidation, probe
 from handful.embedding import Backbone, embed
-from handful.parameters import FullFineTuning, LinearProbe, PretrainTransfer, Probe
+from handful.parameters.learning import FullFineTuning, LinearProbe, PretrainTransfer, Probe
 from handful.teacher import Teacher
 from handful.training import Classifier, Examples, Schedule, fit
 

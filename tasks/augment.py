@@ -9,7 +9,8 @@ import pandas as pd
 from handful import quality, storage
 from handful.embedding import Backbone, embed
 from handful.modality import part
-from handful.parameters import Augment, Parameters, Probe
+from handful.parameters import Parameters
+from handful.parameters.learning import Augment, Probe
 from handful.probe import fit
 from tasks import start
 

@@ -10,7 +10,8 @@ import pandas as pd
 from handful import storage
 from handful.distillation import Trained, save_student, transfer_set
 from handful.modality import part
-from handful.parameters import Distill, Parameters
+from handful.parameters import Parameters
+from handful.parameters.learning import Distill
 from handful.teacher import Teacher, load
 from tasks import start
 

@@ -16,7 +16,8 @@ from handful.classifier import CachingClassifier, Classifier
 from handful.errors import DataError
 from handful.findings import Findings
 from handful.modality import part
-from handful.parameters import Evaluate, Parameters
+from handful.parameters import Parameters
+from handful.parameters.learning import Evaluate
 from tasks import start
 
 PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")

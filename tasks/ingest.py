@@ -11,7 +11,8 @@ import pandas as pd
 
 from handful import readers
 from handful.modality import part
-from handful.parameters import Ingest, Parameters, SplitTable
+from handful.parameters import Parameters
+from handful.parameters.tables import Ingest, SplitTable
 from handful.storage import write_json, write_table
 from tasks import start
 

@@ -12,7 +12,8 @@ import pandas as pd
 from handful import storage
 from handful.embedding import Backbone
 from handful.modality import part
-from handful.parameters import Parameters, PretrainTransfer, Probe
+from handful.parameters import Parameters
+from handful.parameters.learning import PretrainTransfer, Probe
 from handful.teacher import Teacher
 from handful.transfer import choose, linear_probe
 from tasks import start

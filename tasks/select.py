@@ -13,7 +13,8 @@ from handful import crossvalidation, offers, selection, storage
 from handful.embedding import Backbone, embed
 from handful.gate import Gate
 from handful.modality import part
-from handful.parameters import Parameters, Probe, Select
+from handful.parameters import Parameters
+from handful.parameters.learning import Probe, Select
 from tasks import start
 
 log = logging.getLogger("handful.select")

@@ -13,7 +13,8 @@ from handful import rules
 from handful.checks import Finding, examine, failure
 from handful.errors import DataError
 from handful.modality import part
-from handful.parameters import Parameters, Validate
+from handful.parameters import Parameters
+from handful.parameters.tables import Validate
 from handful.storage import read_table, write_json, write_table
 from tasks import start
 

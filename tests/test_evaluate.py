@@ -19,7 +19,7 @@ from handful.embedding import embed
 from handful.errors import DataError
 from handful.image import backbone, student
 from handful.image.parameters import CnnBackbone, CnnStudent
-from handful.parameters import DigitsTable
+from handful.parameters.tables import DigitsTable
 from handful.teacher import Teacher
 from tasks.evaluate import Evaluation, evaluate, main
 from tests.toy_findings import PARAMETERS

@@ -13,7 +13,7 @@ from handful.embedding import embed
 from handful.errors import BackboneError
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
-from handful.parameters import DenoisingAutoencoder, NoPretraining
+from handful.parameters.learning import DenoisingAutoencoder, NoPretraining
 from tests.images import encoded, noise, stripes
 
 SETTINGS = CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4)

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handful import parameters
+from handful.parameters.tables import Ingest
 from handful.text import content
 from tasks.ingest import ingest
 
@@ -31,9 +31,9 @@ def raw_table(rows: list[tuple[str | None, str | None]], name: str) -> pd.DataFr
     return table.astype({"label": "str", "key": "str", "origin": "str"})
 
 
-def wanted(shots: int | None = None, share: float | None = None, similarity: float = 0.9) -> parameters.Ingest:
+def wanted(shots: int | None = None, share: float | None = None, similarity: float = 0.9) -> Ingest:
     file = {"kind": "file", "path": "t.csv"}
-    return parameters.Ingest.model_validate(
+    return Ingest.model_validate(
         {
             "training": file,
             "unlabelled": {"kind": "none"},

@@ -13,7 +13,7 @@ from sklearn.metrics import (
 )
 
 from handful import metrics
-from handful.parameters import Evaluate
+from handful.parameters.learning import Evaluate
 
 CLASSES = ["a", "b", "c"]
 

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from handful import parameters, readers
+from handful import readers
 from handful.errors import DataError
+from handful.parameters import tables
 
-COLUMNS = parameters.Columns(content="text", label="label", key=None)
-IMAGES = parameters.Columns(content="image", label="label", key=None)
+COLUMNS = tables.Columns(content="text", label="label", key=None)
+IMAGES = tables.Columns(content="image", label="label", key=None)
 
 
 def png(grey: int) -> bytes:
@@ -23,15 +24,15 @@ def png(grey: int) -> bytes:
     return file.getvalue()
 
 
-def read_file(path: str, raw: Path, columns: parameters.Columns = COLUMNS, modality: str = "text") -> pd.DataFrame:
-    return readers.read(parameters.FileTable(kind="file", path=path), raw, columns, True, modality)
+def read_file(path: str, raw: Path, columns: tables.Columns = COLUMNS, modality: str = "text") -> pd.DataFrame:
+    return readers.read(tables.FileTable(kind="file", path=path), raw, columns, True, modality)
 
 
 def rows_of(table: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(table.astype(object).where(table.notna(), None).itertuples(index=False, name=None))
 
 
-def error_of(path: str, raw: Path, columns: parameters.Columns = COLUMNS) -> str:
+def error_of(path: str, raw: Path, columns: tables.Columns = COLUMNS) -> str:
     with pytest.raises(DataError) as caught:
         read_file(path, raw, columns)
     return str(caught.value)
@@ -42,7 +43,7 @@ def test_the_same_table_reads_alike_from_csv_jsonl_and_parquet(tmp_path: Path) -
     table.to_csv(tmp_path / "t.csv", index=False)
     table.to_json(tmp_path / "t.jsonl", orient="records", lines=True, force_ascii=False)
     table.to_parquet(tmp_path / "t.parquet")
-    columns = parameters.Columns(content="text", label="label", key="row")
+    columns = tables.Columns(content="text", label="label", key="row")
     read = [
         read_file(f"t.{ending}", tmp_path, columns).drop(columns="origin") for ending in ("csv", "jsonl", "parquet")
     ]
@@ -87,7 +88,7 @@ def test_a_missing_column_names_the_columns_that_are_there(tmp_path: Path) -> No
 
 def test_a_missing_key_column_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,label\nhello,a\n")
-    assert "'number'" in error_of("t.csv", tmp_path, parameters.Columns(content="text", label="label", key="number"))
+    assert "'number'" in error_of("t.csv", tmp_path, tables.Columns(content="text", label="label", key="number"))
 
 
 def test_a_file_with_semicolons_is_told_to_use_commas(tmp_path: Path) -> None:
@@ -131,12 +132,12 @@ def test_a_nested_value_is_an_error_that_names_the_row(tmp_path: Path) -> None:
 
 def test_the_unlabelled_table_needs_no_label_column(tmp_path: Path) -> None:
     (tmp_path / "pool.csv").write_text("text\nhello\n")
-    table = readers.read(parameters.FileTable(kind="file", path="pool.csv"), tmp_path, COLUMNS, False, "text")
+    table = readers.read(tables.FileTable(kind="file", path="pool.csv"), tmp_path, COLUMNS, False, "text")
     assert rows_of(table) == [("hello", None, None, "pool.csv row 2")]
 
 
 def test_no_table_is_an_empty_table(tmp_path: Path) -> None:
-    table = readers.read(parameters.NoTable(kind="none"), tmp_path, COLUMNS, True, "text")
+    table = readers.read(tables.NoTable(kind="none"), tmp_path, COLUMNS, True, "text")
     assert table.columns.tolist() == ["content", "label", "key", "origin"]
     assert table.empty
 
@@ -157,7 +158,7 @@ def test_content_of_the_other_modality_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs str"):
         read_file("t.parquet", tmp_path, IMAGES, "text")
     with pytest.raises(DataError, match="Set it to image"):
-        readers.read(parameters.DigitsTable(kind="scikit_learn_digits"), tmp_path, COLUMNS, True, "text")
+        readers.read(tables.DigitsTable(kind="scikit_learn_digits"), tmp_path, COLUMNS, True, "text")
 
 
 def test_an_image_folder_gives_labels_by_sub_folder_and_keeps_every_visible_file(tmp_path: Path) -> None:
@@ -165,9 +166,7 @@ def test_an_image_folder_gives_labels_by_sub_folder_and_keeps_every_visible_file
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "images" / name).write_bytes(png(7))
     (tmp_path / "images/dog/broken.png").touch()
-    table = readers.read(
-        parameters.ImageFolderTable(kind="image_folder", path="images"), tmp_path, IMAGES, True, "image"
-    )
+    table = readers.read(tables.ImageFolderTable(kind="image_folder", path="images"), tmp_path, IMAGES, True, "image")
     assert rows_of(table[["label", "origin"]]) == [
         ("cat", "cat/1.png"),
         ("cat", "cat/more/2.png"),
@@ -183,11 +182,11 @@ def test_a_missing_or_empty_image_folder_is_an_error(tmp_path: Path, exists: boo
     if exists:
         (tmp_path / "images").mkdir()
     with pytest.raises(DataError, match="images"):
-        readers.read(parameters.ImageFolderTable(kind="image_folder", path="images"), tmp_path, IMAGES, True, "image")
+        readers.read(tables.ImageFolderTable(kind="image_folder", path="images"), tmp_path, IMAGES, True, "image")
 
 
 def test_the_digits_are_png_images_with_their_numbers_as_labels(tmp_path: Path) -> None:
-    table = readers.read(parameters.DigitsTable(kind="scikit_learn_digits"), tmp_path, IMAGES, True, "image")
+    table = readers.read(tables.DigitsTable(kind="scikit_learn_digits"), tmp_path, IMAGES, True, "image")
     assert len(table) == 1797
     assert sorted(table["label"].unique()) == list("0123456789")
     first = np.asarray(Image.open(io.BytesIO(table["content"][0])))
@@ -211,7 +210,7 @@ def test_a_saved_hugging_face_data_set_gives_labels_by_name(tmp_path: Path, quie
     data.save_to_disk(tmp_path / "one")
     quiet_data_sets.DatasetDict(train=data).save_to_disk(tmp_path / "many")
     for name in ("one", "many"):
-        table = parameters.HuggingFaceTable(kind="hugging_face", name=name, split="train")
+        table = tables.HuggingFaceTable(kind="hugging_face", name=name, split="train")
         assert rows_of(readers.read(table, tmp_path, COLUMNS, True, "text"))[:3] == [
             ("a", "yes", None, f"{name} train row 1"),
             ("b", "no", None, f"{name} train row 2"),
@@ -223,7 +222,7 @@ def test_a_folder_of_files_reads_as_a_hugging_face_data_set(tmp_path: Path, quie
     for number, label in enumerate(["cat", "dog"]):
         (tmp_path / "pets/train" / label).mkdir(parents=True)
         (tmp_path / "pets/train" / label / "1.png").write_bytes(png(number))
-    table = parameters.HuggingFaceTable(kind="hugging_face", name="pets", split="train")
+    table = tables.HuggingFaceTable(kind="hugging_face", name="pets", split="train")
     read = readers.read(table, tmp_path, IMAGES, True, "image")
     assert dict(zip(read["label"], read["content"], strict=True)) == {"cat": png(0), "dog": png(1)}
 
@@ -232,7 +231,7 @@ def test_an_unknown_split_of_a_data_set_is_an_error(tmp_path: Path, quiet_data_s
     quiet_data_sets.DatasetDict(train=quiet_data_sets.Dataset.from_dict({"text": ["a"]})).save_to_disk(tmp_path / "d")
     with pytest.raises(DataError, match="split held_out"):
         readers.read(
-            parameters.HuggingFaceTable(kind="hugging_face", name="d", split="held_out"),
+            tables.HuggingFaceTable(kind="hugging_face", name="d", split="held_out"),
             tmp_path,
             COLUMNS,
             True,

@@ -7,7 +7,7 @@ import pytest
 from handful import transfer
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
-from handful.parameters import FullFineTuning, LinearProbe, NoPretraining, PretrainTransfer, Probe
+from handful.parameters.learning import FullFineTuning, LinearProbe, NoPretraining, PretrainTransfer, Probe
 from tests.images import encoded, noise, stripes
 
 BACKBONE = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from handful import parameters
 from handful.errors import DataError
+from handful.parameters.tables import Validate
 from handful.storage import write_table
 from handful.text import content
 from tasks.validate import Validated, validate
@@ -35,9 +35,9 @@ def table_of(rows: list[Row], name: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns, dtype=object).astype({"label": "str", "key": "str", "origin": "str"})
 
 
-def bounds(**changes: Any) -> parameters.Validate:
+def bounds(**changes: Any) -> Validate:
     values = {"minimum_size": 2, "maximum_size": 1000, "minimum_rows_per_class": 2, "maximum_share_quarantined": 0.9}
-    return parameters.Validate.model_validate(values | changes)
+    return Validate.model_validate(values | changes)
 
 
 def run(

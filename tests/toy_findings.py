@@ -8,7 +8,7 @@ import pandas as pd
 
 from handful import metrics
 from handful.findings import Findings
-from handful.parameters import Evaluate
+from handful.parameters.learning import Evaluate
 
 PARAMETERS = Evaluate(bootstrap_samples=200, confidence_level=0.95, calibration_bins=10, latency_rows=8)
 

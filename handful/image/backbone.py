@@ -18,7 +18,7 @@ from handful import progress, training
 from handful.errors import BackboneError
 from handful.image import prediction
 from handful.image.parameters import CnnBackbone
-from handful.parameters import DenoisingAutoencoder, NoPretraining
+from handful.parameters.learning import DenoisingAutoencoder, NoPretraining
 
 ORIENTATIONS = 8
 CELLS = 4

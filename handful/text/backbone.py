@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from handful.errors import BackboneError, MissingExtraError
-from handful.parameters import NoPretraining
+from handful.parameters.learning import NoPretraining
 from handful.text.parameters import PretrainedBackbone
 
 # The package that carries the weights of the default backbone, and the SHA-256 of the published file.

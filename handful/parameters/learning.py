@@ -1,0 +1,134 @@
+"""The sections of params.yaml about learning: from augmenting the rows to evaluating the student."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from handful.image.parameters import ImageOperation, ImageStudent
+from handful.schema import Count, Positive, Section, Share
+from handful.text.parameters import TextOperation, TextStudent
+
+
+class Probe(Section):
+    """Logistic regression on embeddings; `inverse_regularisation` is scikit-learn's C."""
+
+    inverse_regularisation: Positive
+
+
+Operation = Annotated[TextOperation | ImageOperation, Field(discriminator="kind")]
+
+
+class Augment(Section):
+    """New rows per labelled row for each operation, and the share of the worst by quality that is dropped."""
+
+    operations: tuple[Operation, ...]
+    rows_per_example: Count
+    share_dropped: Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Selection(Section):
+    """How rows are chosen within a class when there are more candidates than wanted."""
+
+    kind: Literal["random", "farthest_point", "facility_location"]
+
+
+class Gate(Section):
+    """Repeated stratified cross-validation: an addition is used if its mean gain exceeds the bound.
+
+    `minimum_gain` is counted in standard errors of the paired gain over the labelled rows.
+    """
+
+    folds: Annotated[int, Field(ge=2, le=20)]
+    repeats: Count
+    minimum_gain: Annotated[float, Field(ge=0.0)]
+
+
+class Select(Section):
+    """Which augmented, pool and source rows join the training table, and which to label next.
+
+    `added_weight` is what an added row counts beside a labelled one.
+    """
+
+    gate: Gate
+    selection: Selection
+    augmented_rows_per_class: Count
+    pool_rows_per_class: Count
+    source_rows_per_class: Count
+    minimum_confidence: Share
+    added_weight: Annotated[float, Field(gt=0.0, le=1.0)]
+    label_next: Count
+
+
+class NoPretraining(Section):
+    """The backbone is used as it is."""
+
+    kind: Literal["none"]
+
+
+class DenoisingAutoencoder(Section):
+    """The backbone learns to restore noisy pool rows (Vincent et al. 2008)."""
+
+    kind: Literal["denoising_autoencoder"]
+    noise: Share
+    epochs: Count
+    learning_rate: Positive
+    batch_size: Count
+
+
+class LinearProbe(Section):
+    """Logistic regression over frozen embeddings, as the section `probe` says."""
+
+    kind: Literal["linear_probe"]
+
+
+class FullFineTuning(Section):
+    """All weights, started from the probe (Kumar et al. 2022, LP-FT), AdamW, ReduceLROnPlateau, early stopping."""
+
+    kind: Literal["full_fine_tuning"]
+    learning_rate: Positive
+    head_learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    epochs: Count
+    batch_size: Count
+    patience: Count
+
+
+Transfer = Annotated[LinearProbe | FullFineTuning, Field(discriminator="kind")]
+Pretraining = Annotated[NoPretraining | DenoisingAutoencoder, Field(discriminator="kind")]
+
+
+class PretrainTransfer(Section):
+    """How the backbone is adapted to the pool, and what cross-validation chooses from, simplest first."""
+
+    pretrain: Pretraining
+    candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    minimum_gain: Annotated[float, Field(ge=0.0)]
+
+
+StudentKind = Annotated[TextStudent | ImageStudent, Field(discriminator="kind")]
+
+
+class Distill(Section):
+    """L(labelled) + pool_weight · L(pool) with temperature (Hinton et al. 2015, eq. 1); the first is the default."""
+
+    temperature: Positive
+    pool_weight: Annotated[float, Field(ge=0.0)]
+    transfer_rows: Annotated[int, Field(ge=0)]
+    students: Annotated[tuple[StudentKind, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _kinds_differ(self) -> "Distill":
+        kinds = [student.kind for student in self.students]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"each kind of student may be named once, got {kinds}")
+        return self
+
+
+class Evaluate(Section):
+    """How sure the numbers are to be."""
+
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    confidence_level: Annotated[float, Field(gt=0.5, lt=1.0)]
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+    latency_rows: Count
