@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from handful import __version__, latency, metrics, plots, report, storage, student, teacher
+from handful import __version__, metrics, plots, report, storage, student, teacher
 from handful.classifier import CachingClassifier, Classifier
 from handful.errors import DataError
 from handful.findings import Findings
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Evaluate
+from handful.scoring import score
 from tasks import start
 
 PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
@@ -48,37 +49,26 @@ def evaluate(
     if test.empty:
         raise DataError("The test table has no rows, so nothing can be scored. Name rows in ingest.test and run again.")
     default, *others = students
-    cached = {"teacher": adapted, "baseline": baseline}
-    everyone: dict[str, Classifier] = {**cached, **students}
-    timed = {kind: one.predict_proba for kind, one in students.items()}
-    timed |= {name: partial(one.predict_proba, cached=False) for name, one in cached.items()}
-    truth, contents = test["label"].tolist(), test["content"].tolist()
-    probabilities = {name: one.predict_proba(contents) for name, one in everyone.items()}
-    guesses = {name: metrics.guess(probabilities[name], one.classes_) for name, one in everyone.items()}
-    records = {
-        name: {
-            **metrics.score(truth, probabilities[name], one.classes_, parameters, seed),
-            **latency.measure(timed[name], contents[: parameters.latency_rows]),
-            "size_bytes": one.size_bytes,
-        }
-        for name, one in everyone.items()
-    }
-    classes = students[default].classes_
+    scored = {kind: score(test, one, one.predict_proba, parameters, seed) for kind, one in students.items()}
+    for name, one in (("teacher", adapted), ("baseline", baseline)):
+        scored[name] = score(test, one, partial(one.predict_proba, cached=False), parameters, seed)
+    truth, classes = test["label"].tolist(), students[default].classes_
+    won = metrics.gain(truth, scored[default].guesses, scored["baseline"].guesses, parameters, seed)
     scores = {
         "classes": len(classes),
         "rows": len(test),
         "unseen_labels": {label: truth.count(label) for label in metrics.labels(truth, classes)[len(classes) :]},
-        "teacher": records["teacher"],
-        "student": {"kind": default, **records[default]},
-        "others": {kind: records[kind] for kind in others},
-        "baseline": records["baseline"],
-        "gain_over_baseline": metrics.gain(truth, guesses[default], guesses["baseline"], parameters, seed),
+        "teacher": scored["teacher"].record,
+        "student": {"kind": default, **scored[default].record},
+        "others": {kind: scored[kind].record for kind in others},
+        "baseline": scored["baseline"].record,
+        "gain_over_baseline": won,
     }
     predictions = test[["id", "origin", "label"]].copy()
     for name, source in (("teacher", "teacher"), ("student", default)):
-        predictions[f"{name}_guess"] = guesses[source]
-        predictions[f"{name}_probability"] = probabilities[source].max(axis=1)
-    return Evaluation(scores, predictions, probabilities[default])
+        predictions[f"{name}_guess"] = scored[source].guesses
+        predictions[f"{name}_probability"] = scored[source].probabilities.max(axis=1)
+    return Evaluation(scores, predictions, scored[default].probabilities)
 
 
 def main(

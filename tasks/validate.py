@@ -21,7 +21,6 @@ from tasks import start
 log = logging.getLogger("handful.validate")
 
 TABLES = ["labelled", "unlabelled", "test", "source"]
-SEPARATOR = "; "
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     measured = rules.measure_rows(tables, parameters, content)
     labels = sorted(tables["labelled"]["label"].dropna().unique())
     findings = examine(measured, {name: rules.row_rules(name, labels, parameters) for name in tables})
-    reasons = {name: _reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
+    reasons = {name: rules.reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
     kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
     judged = [table.assign(table=name, reasons=reasons[name]) for name, table in tables.items()]
     rows = pd.concat(judged, ignore_index=True)
@@ -71,16 +70,6 @@ def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
         raise DataError(failure(broken, tables))
 
 
-def _reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
-    """Join for each row the reasons of the rules that it breaks; "" for a good row."""
-    reasons: list[list[str]] = [[] for _ in range(len(measured))]
-    for finding in findings:
-        own = finding.rule.arguments["column"] in rules.CHECKED
-        for position in finding.broken_by:
-            reasons[position].append(measured["unusable"].iloc[position] if own else finding.rule.reason)
-    return pd.Series([SEPARATOR.join(dict.fromkeys(some)) for some in reasons], index=measured.index, dtype="str")
-
-
 def _judge_wholes(
     tables: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], quarantined: pd.DataFrame, parameters: Validate
 ) -> tuple[list[Finding], str | None]:
@@ -99,7 +88,9 @@ def _judge_wholes(
 
 
 def _count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
-    return dict(sorted(Counter(reason for row in quarantined["reasons"] for reason in row.split(SEPARATOR)).items()))
+    return dict(
+        sorted(Counter(reason for row in quarantined["reasons"] for reason in row.split(rules.SEPARATOR)).items())
+    )
 
 
 def _counts(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
