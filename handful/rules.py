@@ -1,5 +1,6 @@
 """What a good row and a usable set of tables are: the rules, and the measurements that they judge."""
 
+from collections import Counter
 from types import ModuleType
 
 import pandas as pd
@@ -87,6 +88,12 @@ def reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
         for position in finding.broken_by:
             found[position].append(measured["unusable"].iloc[position] if own else finding.rule.reason)
     return pd.Series([SEPARATOR.join(dict.fromkeys(some)) for some in found], index=measured.index, dtype="str")
+
+
+def count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
+    """Count the quarantined rows by reason, sorted; a row of two reasons counts for both."""
+    found = (reason for row in quarantined["reasons"] for reason in row.split(SEPARATOR))
+    return dict(sorted(Counter(found).items()))
 
 
 def measure_classes(given: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:

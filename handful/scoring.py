@@ -1,6 +1,6 @@
 """What a classifier is worth on the test rows: its guesses, and one record of its scores, its speed and its size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from handful import latency, metrics
+from handful.champion import Rival
 from handful.classifier import Classifier
 from handful.parameters.learning import Evaluate
 
@@ -33,3 +34,20 @@ def score(
         "size_bytes": classifier.size_bytes,
     }
     return Scored(probabilities, metrics.guess(probabilities, classifier.classes_), record)
+
+
+def champion_record(rival: Rival | None, scored: Mapping[str, Scored]) -> dict[str, Any] | None:
+    """The champion's version and its record, which holds nulls where it could not be asked; None without a champion."""
+    if rival is None:
+        return None
+    unknown = dict.fromkeys(scored["baseline"].record)
+    return {"version": rival.version, **(scored["champion"].record if "champion" in scored else unknown)}
+
+
+def predictions(test: pd.DataFrame, scored: Mapping[str, Scored]) -> pd.DataFrame:
+    """Each test row with what each named classifier guessed, and how surely."""
+    table = test[["id", "origin", "label"]].copy()
+    for name, one in scored.items():
+        table[f"{name}_guess"] = one.guesses
+        table[f"{name}_probability"] = one.probabilities.max(axis=1)
+    return table

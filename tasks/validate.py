@@ -1,7 +1,6 @@
 """Validate: quarantine the rows that break a rule, and stop where the tables as a whole cannot be used."""
 
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import rules
+from handful import champion, drift, profile, rules
 from handful.checks import Finding, examine, failure
 from handful.errors import DataError
 from handful.modality import part
@@ -56,7 +55,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     whole, problem = _judge_wholes(tables, kept, quarantined, parameters)
     report = {
         "tables": {name: _counts(table, kept[name]) for name, table in tables.items()},
-        "reasons": _count_reasons(quarantined),
+        "reasons": rules.count_reasons(quarantined),
         "expectations": [finding.record() for finding in [*findings, *whole]],
         "classes": sorted(kept["labelled"]["label"].unique()),
         "problem": problem,
@@ -76,7 +75,7 @@ def _judge_wholes(
     """Judge tables and classes as a whole; give the findings and the text of what is fatal."""
     summed = {
         name: rules.measure_table(
-            len(table), len(kept[name]), _count_reasons(quarantined[quarantined["table"] == name])
+            len(table), len(kept[name]), rules.count_reasons(quarantined[quarantined["table"] == name])
         )
         for name, table in tables.items()
     }
@@ -87,25 +86,30 @@ def _judge_wholes(
     return findings, failure(fatal, summed) if fatal else None
 
 
-def _count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
-    return dict(
-        sorted(Counter(reason for row in quarantined["reasons"] for reason in row.split(rules.SEPARATOR)).items())
-    )
-
-
 def _counts(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
     return {"rows_in": len(table), "accepted": len(kept), "quarantined": len(table) - len(kept)}
 
 
-def main(parameters: Parameters, ingested: Path, output: Path) -> None:
+def main(parameters: Parameters, ingested: Path, champion_folder: Path, rows: Path, drifted: Path) -> None:
+    """Write the accepted and the quarantined rows, their profile, and how far it lies from the champion's."""
     tables = {name: read_table(ingested / f"{name}.parquet") for name in TABLES}
-    validated = validate(tables, parameters.validate_, part(parameters.modality, "content"))
+    reference = champion.read(champion_folder)
+    content = part(parameters.modality, "content")
+    validated = validate(tables, parameters.validate_, content)
     # Written before it may fail, so that a person can look at what was quarantined and why.
     for name, table in [*validated.tables.items(), ("quarantined", validated.quarantined)]:
-        write_table(table, output / f"{name}.parquet")
+        write_table(table, rows / f"{name}.parquet")
         log.info("%s: %d rows", name, len(table))
-    write_json(validated.report, output / "validation.json")
+    write_json(validated.report, rows / "validation.json")
     validated.require_usable()
+    wanted = parameters.validate_.drift.embeddings is not None
+    backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed) if wanted else None
+    current = profile.profile(validated.tables, parameters.modality, content, backbone)
+    write_json(current.model_dump(mode="json"), rows / "profile.json")
+    found = drift.judge(current, reference, parameters.validate_.drift, parameters.seed)
+    write_json(found, drifted)
+    if found["problem"] is not None:
+        raise DataError(found["problem"])
 
 
 if __name__ == "__main__":
