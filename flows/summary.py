@@ -18,9 +18,9 @@ def summary(stages: list[Stage], root: Path) -> str:
 
 
 def _look_up(metrics: Any, dotted: str) -> str:
-    """Write a number for people, a text as it stands, and a dash where there is nothing yet, such as a champion."""
+    """Write a number for people, a text as it stands, and a dash where DVC read a null: no champion yet, for one."""
     for part in dotted.split("."):
-        metrics = None if metrics is None else metrics[part]
-    if metrics is None or isinstance(metrics, str):
-        return metrics or "–"
-    return readable(float(metrics))
+        if part not in metrics:
+            return "–"
+        metrics = metrics[part]
+    return metrics if isinstance(metrics, str) else readable(float(metrics))
