@@ -1,16 +1,35 @@
 """Challenger and champion on the same test rows: paired bootstrap, McNemar's test, and the verdict on who serves."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from handful import metrics
-from handful.champion import Rival
+from handful import metrics, student
+from handful.champion import Champion
+from handful.classifier import Classifier
+from handful.errors import StudentError
 from handful.parameters.learning import Evaluate
+from handful.profile import Profile
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion as a challenger meets it.
+
+    `student` is None where it cannot predict here, `hindrance` says why the two cannot be compared fairly, and
+    `same_files` whether the two are the same to the byte.
+    """
+
+    version: str
+    student: Classifier | None
+    hindrance: str | None
+    same_files: bool
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,33 @@ class Comparison:
     def gain(self) -> dict[str, Any]:
         """The gain in accuracy alone, as metrics.json holds it where nothing is to be decided."""
         return {"accuracy": self.difference, "interval": self.interval}
+
+
+def meet(champion: Champion | None, current: Profile, challenger: Path) -> Rival | None:
+    """Put the champion beside the student in the folder `challenger`, which was made from data of profile `current`."""
+    if champion is None:
+        return None
+    name = f"The champion {champion.version}"
+    try:
+        loaded = student.load(champion.student, threads=1)
+    except StudentError as error:
+        return Rival(champion.version, None, f"{name} cannot be loaded, so a person has to decide ({error}).", False)
+    trained_on = loaded.description["modality"]
+    if trained_on != current.modality:
+        return Rival(
+            champion.version, None, f"{name} is for {trained_on}, and this student for {current.modality}.", False
+        )
+    changed = (
+        f"The test rows are not those of the champion {champion.version}: it may have learnt from some that are "
+        "test rows now, so a person has to decide."
+    )
+    hindrance = None if champion.profile.test == current.test else changed
+    return Rival(champion.version, loaded, hindrance, _files(champion.student) == _files(challenger))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.blake2b(path.read_bytes()).hexdigest() for path in files}
 
 
 def compare(

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from handful import latency, metrics
-from handful.champion import Rival
 from handful.classifier import Classifier
+from handful.comparison import Rival
 from handful.parameters.learning import Evaluate
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from handful import metrics, plots, profile, report, storage, student, teacher
-from handful.champion import Rival, meet, read
+from handful.champion import read
 from handful.classifier import CachingClassifier, Classifier
-from handful.comparison import compare, decide
+from handful.comparison import Rival, compare, decide, meet
 from handful.errors import DataError
 from handful.findings import Findings, versions
 from handful.modality import part

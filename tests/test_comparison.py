@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from handful.champion import Rival
-from handful.comparison import Comparison, compare, decide
+from handful.comparison import Comparison, Rival, compare, decide
 from handful.parameters.learning import Evaluate
 
 LABELS = st.sampled_from("abc")

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from handful import parameters, probe, profile, readers, storage
-from handful.champion import Rival
+from handful.comparison import Rival
 from handful.distillation import save_student, transfer_set
 from handful.embedding import embed
 from handful.errors import DataError

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from handful.errors import DataError
 from handful.parameters.tables import Validate
-from handful.storage import write_table
+from handful.profile import profile
+from handful.storage import write_json, write_table
 from handful.text import content
 from tasks.validate import Validated, validate
 
@@ -274,6 +275,23 @@ def test_a_stage_that_succeeds_writes_every_table_and_nothing_elsewhere(tmp_path
     assert names == sorted([*tables, "validation.json", "profile.json"])
     assert list((tmp_path / "temporary").iterdir()) == []
     assert pd.read_parquet(tmp_path / "out/rows/labelled.parquet")["content"].tolist() == [row[0] for row in LABELLED]
+
+
+def test_drift_from_the_champions_data_ends_the_stage_with_a_table_and_leaves_its_record(tmp_path: Path) -> None:
+    rows: dict[str, list[Row]] = {"labelled": LABELLED, "unlabelled": [], "test": TEST, "source": []}
+    for name, table in rows.items():
+        write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
+    tables = {name: table_of(table, name) for name, table in rows.items()}
+    tables["labelled"] = table_of([*LABELLED, ("where is it", "parcel"), ("still waiting", "parcel")], "labelled")
+    write_json(profile(tables, "text", content, None).model_dump(mode="json"), tmp_path / "champion/profile.json")
+    write_json({"version": "v3", "revision": "0" * 40}, tmp_path / "champion/version.json")
+    ended = command(tmp_path / "ingest", tmp_path / "out")
+    assert ended.returncode == 1
+    assert "classes without a row now: parcel" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    record = json.loads((tmp_path / "out/drift.json").read_text())
+    assert (record["reference"], record["problem"] in ended.stderr) == ("v3", True)
+    assert [check["name"] for check in record["checks"] if not check["success"]] == ["classes"]
 
 
 def test_a_missing_table_says_which_stage_makes_it(tmp_path: Path) -> None:

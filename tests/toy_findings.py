@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from handful import metrics
-from handful.champion import Rival
-from handful.comparison import compare, decide
+from handful.comparison import Rival, compare, decide
 from handful.findings import Findings
 from handful.parameters.learning import Evaluate
 
