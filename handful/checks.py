@@ -114,12 +114,15 @@ def failure(findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> 
     """
     cells = [("table", "what is wrong", "observed", "allowed")]
     cells += [(f.table, f.rule.reason, _observed(f, tables[f.table]), _bound(f.rule)) for f in findings]
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in cells
-    ]
     remedies = dict.fromkeys(finding.rule.remedy for finding in findings)
-    return "\n".join(["The tables cannot be used:", *lines, *(f"What to do: {remedy}" for remedy in remedies)])
+    told = (f"What to do: {remedy}" for remedy in remedies)
+    return "\n".join(["The tables cannot be used:", *aligned(cells), *told])
+
+
+def aligned(cells: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lay out rows of cells as lines whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
 
 
 def _observed(finding: Finding, table: pd.DataFrame) -> str:

@@ -5,18 +5,21 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
+from platform import python_version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from handful import metrics
+from handful import __version__, metrics
 from handful.parameters.learning import Evaluate
 
 MOST_PAIRS, EXAMPLES_PER_PAIR, MOST_MISTAKES = 10, 2, 10
 FEWEST_ROWS = 2  # a pair confused once says little
 THUMBNAIL_PIXELS = 96
+PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class Findings:
     """All that the report tells.
 
     `metrics` is metrics.json; `test` has the columns id, content, label, origin; `probabilities` [rows, classes] are
-    the student's. `gate`, `crossvalidation` and `validation` are the JSON documents of the earlier stages, `set_aside`
-    the rows that ingest kept out, `training` the number of training rows of each kind.
+    the student's. `gate`, `crossvalidation`, `validation` and `drift` are the JSON documents of the earlier stages,
+    `set_aside` the rows that ingest kept out, `training` the number of training rows of each kind.
     """
 
     metrics: Mapping[str, Any]
@@ -36,6 +39,7 @@ class Findings:
     gate: Mapping[str, Mapping[str, Any]]
     crossvalidation: Mapping[str, Any]
     validation: Mapping[str, Any]
+    drift: Mapping[str, Any]
     set_aside: pd.DataFrame
     training: Mapping[str, int]
     versions: Mapping[str, str]
@@ -61,6 +65,11 @@ class Findings:
         """The student's calibration bins."""
         right = self.test["label"].to_numpy() == self.guesses
         return metrics.calibration_bins(self.probabilities, right, self.parameters.calibration_bins)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with: the packages that decide them, by name."""
+    return {"handful": __version__, "python": python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def confused_pairs(findings: Findings) -> list[dict[str, Any]]:

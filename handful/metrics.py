@@ -64,33 +64,34 @@ def intervals(counts: Integers, parameters: Evaluate, seed: int) -> dict[str, li
     The scores depend on the rows only through the cells of the matrix, and resampled rows fall into the cells as a
     multinomial draw: so the cost does not grow with the number of rows.
     """
-    cells = np.nonzero(counts)
+    true, guessed = np.nonzero(counts)
+    drawn = resampled(counts[true, guessed], parameters.bootstrap_samples, seed)
+    scores = scores_of_cells(drawn, true, guessed, len(counts))
+    return {name: interval(values, parameters.confidence_level) for name, values in scores.items()}
+
+
+def resampled(counts: Integers, samples: int, seed: int) -> Integers:
+    """Draw as many rows as there are, with replacement: how many fall into each cell, [samples, cells]."""
     rows = int(counts.sum())
-    drawn = np.random.default_rng(seed).multinomial(rows, counts[cells] / rows, size=parameters.bootstrap_samples)
-    names = np.arange(len(counts))
-    hits = drawn @ ((cells[0] == cells[1])[:, None] & (cells[0][:, None] == names)).astype(np.int64)
-    support, guessed = (drawn @ (cells[axis][:, None] == names).astype(np.int64) for axis in (0, 1))
-    tail = (1 - parameters.confidence_level) / 2
-    return {
-        name: [float(end) for end in np.quantile(values, [tail, 1 - tail])]
-        for name, values in _scores(hits, support, guessed).items()
-    }
+    return np.random.default_rng(seed).multinomial(rows, counts / rows, size=samples)
 
 
-def gain(
-    truth: Sequence[str], guesses: NDArray[Any], reference: NDArray[Any], parameters: Evaluate, seed: int
-) -> dict[str, Any]:
-    """Accuracy won over the guesses of a reference on the same rows, with the interval of a paired bootstrap.
+def scores_of_cells(counts: Integers, true: Integers, guessed: Integers, classes: int) -> dict[str, Floats]:
+    """Score rows that are counted by cell: `counts` [samples, cells], the classes of each cell by their number.
 
-    A row counts +1 where only the first is right and -1 where only the reference is.
+    Returns:
+        accuracy, macro_recall, macro_f1 and mcc, each [samples].
     """
-    right, matched = (np.asarray(truth, dtype=object) == guessed for guessed in (guesses, reference))
-    difference = right.astype(int) - matched.astype(int)
-    shares = np.bincount(difference + 1, minlength=3) / len(difference)
-    drawn = np.random.default_rng(seed).multinomial(len(difference), shares, size=parameters.bootstrap_samples)
-    tail = (1 - parameters.confidence_level) / 2
-    ends = np.quantile((drawn[:, 2] - drawn[:, 0]) / len(difference), [tail, 1 - tail])
-    return {"accuracy": float(difference.mean()), "interval": [float(end) for end in ends]}
+    names = np.arange(classes)
+    hits = counts @ ((true == guessed)[:, None] & (true[:, None] == names)).astype(np.int64)
+    support, named = (counts @ (cells[:, None] == names).astype(np.int64) for cells in (true, guessed))
+    return _scores(hits, support, named)
+
+
+def interval(values: Floats, confidence_level: float) -> list[float]:
+    """Low and high end of the percentile interval of bootstrapped values."""
+    tail = (1 - confidence_level) / 2
+    return [float(end) for end in np.quantile(values, [tail, 1 - tail])]
 
 
 def calibration_bins(probabilities: Floats, correct: NDArray[np.bool_], bins: int) -> list[dict[str, float]]:

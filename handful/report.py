@@ -50,6 +50,7 @@ def markdown(findings: Findings) -> str:
     lines = [
         f"# {accuracy} of {count(findings.metrics['rows'])} test rows right",
         f"Against the baseline, {_verdict(findings.metrics)}.",
+        *_promotion(findings.metrics),
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
         _table("| addition | rows offered | gain | verdict |", gate),
@@ -106,6 +107,9 @@ def _context(findings: Findings) -> dict[str, Any]:
         "baseline": scores["baseline"],
         "confidence": findings.parameters.confidence_level,
         "verdict": _verdict(scores),
+        "champion": scores["champion"],
+        "promotion": scores["verdict"],
+        "drift": findings.drift,
         "unlabelled": findings.validation["tables"]["unlabelled"]["accepted"],
         "training": sorted(findings.training.items()),
         "systems": _systems(scores),
@@ -128,6 +132,8 @@ def _systems(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The records to compare, student first, each with the pixels of its interval on one common scale."""
     named = {f"student ({_plain(scores['student']['kind'])})": scores["student"]}
     named |= {f"other student ({_plain(kind)})": record for kind, record in scores["others"].items()}
+    if scores["champion"] is not None and scores["champion"]["accuracy"] is not None:
+        named[f"champion ({scores['champion']['version']})"] = scores["champion"]
     named |= {"teacher": scores["teacher"], "baseline": scores["baseline"]}
     ends = [end for record in named.values() for end in record["intervals"]["accuracy"]]
     lowest, width = min(ends), max(max(ends) - min(ends), 1e-9)
@@ -160,6 +166,13 @@ def _verdict(scores: Mapping[str, Any]) -> str:
         changed = f"{100 * won['accuracy']:+.1f} points".replace("-", "−")
         return f"the student changed accuracy by {changed} {span}, no clear difference, {beside}"
     return f"the student {'gained' if low > 0 else 'lost'} {points}, {beside}"
+
+
+def _promotion(scores: Mapping[str, Any]) -> list[str]:
+    """The verdict on the champion's place, in a paragraph of its own; nothing where there is no champion."""
+    if scores["champion"] is None:
+        return []
+    return [f"**{scores['verdict']['decision'].capitalize()}.** {_escape(scores['verdict']['reason'])}"]
 
 
 def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,16 +1,18 @@
 """What a good row and a usable set of tables are: the rules, and the measurements that they judge."""
 
+from collections import Counter
 from types import ModuleType
 
 import pandas as pd
 
-from handful.checks import Rule
+from handful.checks import Finding, Rule
 from handful.parameters.tables import Validate
 
 COLUMNS = ["id", "content", "label", "key", "origin"]
 WITH_LABELS = ("labelled", "test", "source")
 # Where a rule on one of these columns is broken, the reason is what the modality's own check says: the column unusable.
 CHECKED = ("size", "unusable")
+SEPARATOR = "; "
 
 SCHEMA = Rule(
     "fatal", "ExpectTableColumnsToMatchSet", {"column_set": COLUMNS}, "wrong columns", "make the tables with: dvc repro"
@@ -76,6 +78,22 @@ def row_rules(table: str, labels: list[str], parameters: Validate) -> list[Rule]
 
 def _at_most(column: str, bound: float, reason: str) -> Rule:
     return Rule("row", "ExpectColumnValuesToBeBetween", {"column": column, "max_value": bound}, reason)
+
+
+def reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
+    """Join for each row the reasons of the rules that it breaks; "" for a good row."""
+    found: list[list[str]] = [[] for _ in range(len(measured))]
+    for finding in findings:
+        own = finding.rule.arguments["column"] in CHECKED
+        for position in finding.broken_by:
+            found[position].append(measured["unusable"].iloc[position] if own else finding.rule.reason)
+    return pd.Series([SEPARATOR.join(dict.fromkeys(some)) for some in found], index=measured.index, dtype="str")
+
+
+def count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
+    """Count the quarantined rows by reason, sorted; a row of two reasons counts for both."""
+    found = (reason for row in quarantined["reasons"] for reason in row.split(SEPARATOR))
+    return dict(sorted(Counter(found).items()))
 
 
 def measure_classes(given: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:

@@ -1,26 +1,25 @@
-"""Evaluate: scores teacher, students and baseline on the test rows, and writes the report that people read."""
+"""Evaluate: scores teacher, students, baseline and champion on the test rows, and writes the report for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
 
-from handful import __version__, latency, metrics, plots, report, storage, student, teacher
+from handful import metrics, plots, profile, report, storage, student, teacher
+from handful.champion import read
 from handful.classifier import CachingClassifier, Classifier
+from handful.comparison import Rival, compare, decide, meet
 from handful.errors import DataError
-from handful.findings import Findings
+from handful.findings import Findings, versions
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Evaluate
+from handful.scoring import champion_record, predictions, score
 from tasks import start
-
-PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,11 @@ def evaluate(
     adapted: CachingClassifier,
     students: Mapping[str, Classifier],
     baseline: CachingClassifier,
+    rival: Rival | None,
     parameters: Evaluate,
     seed: int,
 ) -> Evaluation:
-    """Score the adapted teacher, the students by kind (the first is the default) and the baseline on the test rows.
+    """Score teacher, students by kind (the first is the challenger), baseline and perhaps champion on the test rows.
 
     Raises:
         DataError: there are no test rows.
@@ -48,49 +48,47 @@ def evaluate(
     if test.empty:
         raise DataError("The test table has no rows, so nothing can be scored. Name rows in ingest.test and run again.")
     default, *others = students
-    cached = {"teacher": adapted, "baseline": baseline}
-    everyone: dict[str, Classifier] = {**cached, **students}
-    timed = {kind: one.predict_proba for kind, one in students.items()}
-    timed |= {name: partial(one.predict_proba, cached=False) for name, one in cached.items()}
-    truth, contents = test["label"].tolist(), test["content"].tolist()
-    probabilities = {name: one.predict_proba(contents) for name, one in everyone.items()}
-    guesses = {name: metrics.guess(probabilities[name], one.classes_) for name, one in everyone.items()}
-    records = {
-        name: {
-            **metrics.score(truth, probabilities[name], one.classes_, parameters, seed),
-            **latency.measure(timed[name], contents[: parameters.latency_rows]),
-            "size_bytes": one.size_bytes,
-        }
-        for name, one in everyone.items()
-    }
-    classes = students[default].classes_
+    fast = {**students, "champion": rival.student} if rival and rival.student else students
+    scored = {name: score(test, one, one.predict_proba, parameters, seed) for name, one in fast.items()}
+    for name, one in (("teacher", adapted), ("baseline", baseline)):
+        scored[name] = score(test, one, partial(one.predict_proba, cached=False), parameters, seed)
+    truth, classes, guesses = test["label"].tolist(), students[default].classes_, scored[default].guesses
+    beside = {name: compare(truth, guesses, one.guesses, parameters, seed) for name, one in scored.items()}
     scores = {
         "classes": len(classes),
         "rows": len(test),
         "unseen_labels": {label: truth.count(label) for label in metrics.labels(truth, classes)[len(classes) :]},
-        "teacher": records["teacher"],
-        "student": {"kind": default, **records[default]},
-        "others": {kind: records[kind] for kind in others},
-        "baseline": records["baseline"],
-        "gain_over_baseline": metrics.gain(truth, guesses[default], guesses["baseline"], parameters, seed),
+        "teacher": scored["teacher"].record,
+        "student": {"kind": default, **scored[default].record},
+        "others": {kind: scored[kind].record for kind in others},
+        "baseline": scored["baseline"].record,
+        "gain_over_baseline": beside["baseline"].gain(),
+        "champion": champion_record(rival, scored),
+        "verdict": decide(rival, beside.get("champion"), parameters),
     }
-    predictions = test[["id", "origin", "label"]].copy()
-    for name, source in (("teacher", "teacher"), ("student", default)):
-        predictions[f"{name}_guess"] = guesses[source]
-        predictions[f"{name}_probability"] = probabilities[source].max(axis=1)
-    return Evaluation(scores, predictions, probabilities[default])
+    told = predictions(test, {"teacher": scored["teacher"], "student": scored[default]})
+    return Evaluation(scores, told, scored[default].probabilities)
 
 
 def main(
-    parameters: Parameters, ingest: Path, validate: Path, select: Path, transfer: Path, distill: Path, out: Path
+    parameters: Parameters,
+    ingest: Path,
+    champion: Path,
+    rows: Path,
+    drift: Path,
+    select: Path,
+    transfer: Path,
+    distill: Path,
+    out: Path,
 ) -> None:
     """Read what the earlier stages left, evaluate, and write numbers, pictures and report."""
-    test = storage.read_table(validate / "test.parquet")
+    test = storage.read_table(rows / "test.parquet")
+    rival = meet(read(champion), profile.read(rows / "profile.json"), distill / "student")
     made = storage.read_json(distill / "distill.json")
     students = {made["default"]: student.load(distill / "student", threads=1)}
     students |= {kind: student.load(distill / "others" / kind, threads=1) for kind in made["others"]}
     adapted, baseline = (teacher.load(transfer / name) for name in ("teacher", "baseline"))
-    evaluation = evaluate(test, adapted, students, baseline, parameters.evaluate, parameters.seed)
+    evaluation = evaluate(test, adapted, students, baseline, rival, parameters.evaluate, parameters.seed)
     findings = Findings(
         metrics=evaluation.metrics,
         test=test,
@@ -99,10 +97,11 @@ def main(
         parameters=parameters.evaluate,
         gate=storage.read_json(select / "gate.json"),
         crossvalidation=storage.read_json(transfer / "crossvalidation.json"),
-        validation=storage.read_json(validate / "validation.json"),
+        validation=storage.read_json(rows / "validation.json"),
+        drift=storage.read_json(drift),
         set_aside=storage.read_table(ingest / "set_aside.parquet"),
         training=storage.read_table(select / "training.parquet")["origin_kind"].value_counts().to_dict(),
-        versions={"handful": __version__, "python": python_version(), **{name: version(name) for name in PACKAGES}},
+        versions=versions(),
         preview=part(parameters.modality, "content").preview,
     )
     _write(evaluation, findings, out)

@@ -38,9 +38,8 @@ def ingest(
     Raw tables have the columns content, label, key, origin; `test` is None where a share of training is split off.
     """
     given = {"labelled": training, "unlabelled": unlabelled, "test": test, "source": source}
-    rows = pd.concat(
-        [table.assign(table=name) for name, table in given.items() if table is not None], ignore_index=True
-    )
+    named = [table.assign(table=name) for name, table in given.items() if table is not None]
+    rows = pd.concat(named, ignore_index=True)
     rows["id"] = [MISSING if value is None else content.fingerprint(value) for value in rows["content"]]
     rows["reason"] = pd.Series(pd.NA, index=rows.index, dtype="str")
     rows.loc[(rows["table"] == "labelled") & rows["label"].isna(), "table"] = "unlabelled"

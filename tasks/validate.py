@@ -1,7 +1,6 @@
 """Validate: quarantine the rows that break a rule, and stop where the tables as a whole cannot be used."""
 
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import rules
+from handful import champion, drift, profile, rules
 from handful.checks import Finding, examine, failure
 from handful.errors import DataError
 from handful.modality import part
@@ -21,7 +20,6 @@ from tasks import start
 log = logging.getLogger("handful.validate")
 
 TABLES = ["labelled", "unlabelled", "test", "source"]
-SEPARATOR = "; "
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     measured = rules.measure_rows(tables, parameters, content)
     labels = sorted(tables["labelled"]["label"].dropna().unique())
     findings = examine(measured, {name: rules.row_rules(name, labels, parameters) for name in tables})
-    reasons = {name: _reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
+    reasons = {name: rules.reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
     kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
     judged = [table.assign(table=name, reasons=reasons[name]) for name, table in tables.items()]
     rows = pd.concat(judged, ignore_index=True)
@@ -57,7 +55,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     whole, problem = _judge_wholes(tables, kept, quarantined, parameters)
     report = {
         "tables": {name: _counts(table, kept[name]) for name, table in tables.items()},
-        "reasons": _count_reasons(quarantined),
+        "reasons": rules.count_reasons(quarantined),
         "expectations": [finding.record() for finding in [*findings, *whole]],
         "classes": sorted(kept["labelled"]["label"].unique()),
         "problem": problem,
@@ -71,23 +69,13 @@ def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
         raise DataError(failure(broken, tables))
 
 
-def _reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:
-    """Join for each row the reasons of the rules that it breaks; "" for a good row."""
-    reasons: list[list[str]] = [[] for _ in range(len(measured))]
-    for finding in findings:
-        own = finding.rule.arguments["column"] in rules.CHECKED
-        for position in finding.broken_by:
-            reasons[position].append(measured["unusable"].iloc[position] if own else finding.rule.reason)
-    return pd.Series([SEPARATOR.join(dict.fromkeys(some)) for some in reasons], index=measured.index, dtype="str")
-
-
 def _judge_wholes(
     tables: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], quarantined: pd.DataFrame, parameters: Validate
 ) -> tuple[list[Finding], str | None]:
     """Judge tables and classes as a whole; give the findings and the text of what is fatal."""
     summed = {
         name: rules.measure_table(
-            len(table), len(kept[name]), _count_reasons(quarantined[quarantined["table"] == name])
+            len(table), len(kept[name]), rules.count_reasons(quarantined[quarantined["table"] == name])
         )
         for name, table in tables.items()
     }
@@ -98,23 +86,30 @@ def _judge_wholes(
     return findings, failure(fatal, summed) if fatal else None
 
 
-def _count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
-    return dict(sorted(Counter(reason for row in quarantined["reasons"] for reason in row.split(SEPARATOR)).items()))
-
-
 def _counts(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
     return {"rows_in": len(table), "accepted": len(kept), "quarantined": len(table) - len(kept)}
 
 
-def main(parameters: Parameters, ingested: Path, output: Path) -> None:
+def main(parameters: Parameters, ingested: Path, champion_folder: Path, rows: Path, drifted: Path) -> None:
+    """Write the accepted and the quarantined rows, their profile, and how far it lies from the champion's."""
     tables = {name: read_table(ingested / f"{name}.parquet") for name in TABLES}
-    validated = validate(tables, parameters.validate_, part(parameters.modality, "content"))
+    reference = champion.read(champion_folder)
+    content = part(parameters.modality, "content")
+    validated = validate(tables, parameters.validate_, content)
     # Written before it may fail, so that a person can look at what was quarantined and why.
     for name, table in [*validated.tables.items(), ("quarantined", validated.quarantined)]:
-        write_table(table, output / f"{name}.parquet")
+        write_table(table, rows / f"{name}.parquet")
         log.info("%s: %d rows", name, len(table))
-    write_json(validated.report, output / "validation.json")
+    write_json(validated.report, rows / "validation.json")
     validated.require_usable()
+    wanted = parameters.validate_.drift.embeddings is not None
+    backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed) if wanted else None
+    current = profile.profile(validated.tables, parameters.modality, content, backbone)
+    write_json(current.model_dump(mode="json"), rows / "profile.json")
+    found = drift.judge(current, reference, parameters.validate_.drift, parameters.seed)
+    write_json(found, drifted)
+    if found["problem"] is not None:
+        raise DataError(found["problem"])
 
 
 if __name__ == "__main__":

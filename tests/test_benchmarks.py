@@ -199,7 +199,8 @@ def test_the_student_is_the_one_that_the_stages_write_when_each_is_run_by_itself
     given = values.model_copy(update={"seed": 1, "ingest": folders.ingest_parameters(values, folder, shots=4)})
     at = {stage: tmp_path / stage for stage in ("ingest", "validate", "augment", "select", "transfer", "distill")}
     ingest.main(given, data, at["ingest"])
-    validate.main(given, at["ingest"], at["validate"])
+    (tmp_path / "champion").mkdir()
+    validate.main(given, at["ingest"], tmp_path / "champion", at["validate"], tmp_path / "drift.json")
     augment.main(given, at["validate"], at["augment"])
     select.main(given, at["validate"], at["augment"], at["select"])
     pretrain_transfer.main(given, at["validate"], at["select"], at["transfer"])

@@ -1,6 +1,7 @@
 """The evaluate stage scores real classifiers through their contract alone, and loses no row."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from handful import parameters, probe, readers, storage
+from handful import parameters, probe, profile, readers, storage
+from handful.comparison import Rival
 from handful.distillation import save_student, transfer_set
 from handful.embedding import embed
 from handful.errors import DataError
-from handful.image import backbone, student
+from handful.image import backbone, content, student
 from handful.image.parameters import CnnBackbone, CnnStudent
 from handful.parameters.tables import DigitsTable
 from handful.teacher import Teacher
@@ -31,6 +33,7 @@ WORDS = {
     "refund": ["money", "back", "return", "refund", "charged", "paid"],
 }
 SCORES = {"accuracy", "macro_recall", "macro_f1", "mcc", "calibration_error", "intervals"}
+KINDS = ("linear", "shallow_transformer")
 COSTS = {"rows_per_second", "milliseconds_per_row", "size_bytes"}
 
 
@@ -69,9 +72,9 @@ def classifiers() -> dict[str, NgramClassifier]:
     }
 
 
-def run(classifiers: dict[str, NgramClassifier], test: pd.DataFrame) -> Evaluation:
-    students = {kind: classifiers[kind] for kind in ("linear", "shallow_transformer")}
-    return evaluate(test, classifiers["teacher"], students, classifiers["baseline"], PARAMETERS, seed=20)
+def run(classifiers: dict[str, NgramClassifier], test: pd.DataFrame, rival: Rival | None = None) -> Evaluation:
+    students = {kind: classifiers[kind] for kind in KINDS}
+    return evaluate(test, classifiers["teacher"], students, classifiers["baseline"], rival, PARAMETERS, seed=20)
 
 
 def test_each_classifier_has_its_record(classifiers: dict[str, NgramClassifier]) -> None:
@@ -94,6 +97,37 @@ def test_the_scores_are_those_of_the_classifiers(classifiers: dict[str, NgramCla
     assert scores["student"]["accuracy"] == pytest.approx(right["linear"])
     assert scores["others"]["shallow_transformer"]["accuracy"] == pytest.approx(right["shallow_transformer"])
     assert scores["gain_over_baseline"]["accuracy"] == pytest.approx(right["linear"] - right["baseline"])
+
+
+def test_the_champion_is_scored_on_the_same_rows_and_judged(classifiers: dict[str, NgramClassifier]) -> None:
+    test = rows(90, 5)
+    scores = run(classifiers, test, Rival("v3", classifiers["shallow_transformer"], None, False)).metrics
+    right = [np.mean(classifiers[name].pipeline.predict(test["content"]) == test["label"]) for name in KINDS]
+    assert set(scores["champion"]) == SCORES | COSTS | {"version"}
+    assert scores["champion"]["accuracy"] == pytest.approx(right[1])
+    assert scores["verdict"]["difference"] == pytest.approx(right[0] - right[1])
+    assert scores["verdict"]["rows_gained"] - scores["verdict"]["rows_lost"] == round(90 * (right[0] - right[1]))
+    json.dumps(scores, allow_nan=False)
+
+
+def test_a_champion_that_cannot_be_asked_has_a_record_of_nulls(classifiers: dict[str, NgramClassifier]) -> None:
+    scores = run(classifiers, rows(90, 5), Rival("v3", None, "It is for images.", False)).metrics
+    assert scores["champion"] == {"version": "v3", **dict.fromkeys(SCORES | COSTS)}
+    assert (scores["verdict"]["decision"], scores["verdict"]["reason"]) == ("not comparable", "It is for images.")
+    assert scores["verdict"]["difference"] is None
+
+
+def test_a_champion_of_other_classes_is_compared_all_the_same(classifiers: dict[str, NgramClassifier]) -> None:
+    narrow = NgramClassifier(rows(60, 6).query("label != 'refund'"), "char")
+    verdict = run(classifiers, rows(90, 5), Rival("v3", narrow, None, False)).metrics["verdict"]
+    assert verdict["decision"] == "promote"
+    assert verdict["rows_gained"] >= 20
+
+
+def test_without_a_champion_the_student_is_the_first(classifiers: dict[str, NgramClassifier]) -> None:
+    scores = run(classifiers, rows(90, 5)).metrics
+    assert scores["champion"] is None
+    assert scores["verdict"]["decision"] == "first"
 
 
 def test_every_test_row_has_its_prediction(classifiers: dict[str, NgramClassifier]) -> None:
@@ -141,7 +175,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training, test = digits.head(100).assign(origin_kind="labelled"), digits.tail(60)
     counts = {"rows_in": 100, "accepted": 100, "quarantined": 0}
     reports = {
-        "validate/validation.json": {"tables": {"labelled": counts, "unlabelled": counts}, "reasons": {}},
+        "validate/rows/profile.json": profile_of(training, test).model_dump(mode="json"),
+        "validate/drift.json": {"reference": None, "checks": [], "note": None, "problem": None},
+        "validate/rows/validation.json": {"tables": {"labelled": counts, "unlabelled": counts}, "reasons": {}},
         "select/gate.json": {
             "pool": {"rows": 9, "gain": 0.1, "standard_error": 0.1, "used": True, "reason": "accuracy +0.1"}
         },
@@ -150,11 +186,15 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for name, report in reports.items():
         storage.write_json(report, root / name)
-    storage.write_table(test, root / "validate" / "test.parquet")
+    storage.write_table(test, root / "validate" / "rows" / "test.parquet")
     storage.write_table(training, root / "select" / "training.parquet")
     storage.write_table(digits.head(2).assign(table="unlabelled", reason="repeats"), root / "ingest/set_aside.parquet")
     write_classifiers(training, root)
     return root
+
+
+def profile_of(training: pd.DataFrame, test: pd.DataFrame) -> profile.Profile:
+    return profile.profile({"labelled": training, "unlabelled": training, "test": test}, "image", content, None)
 
 
 def digit_rows(number: int) -> pd.DataFrame:
@@ -177,11 +217,91 @@ def write_classifiers(training: pd.DataFrame, root: Path) -> None:
     save_student(root / "distill" / "student", trained, "cnn", "image", adapted.classes_)
 
 
-def evaluated(stages: Path, out: Path) -> Path:
+def evaluated(stages: Path, out: Path, champion: Path | None = None) -> Path:
     read = parameters.read("params.yaml").model_copy(update={"modality": "image", "evaluate": PARAMETERS})
-    folders = (stages / name for name in ("ingest", "validate", "select", "pretrain_transfer", "distill"))
-    main(read, *folders, out)
+    names = ("validate/rows", "validate/drift.json", "select", "pretrain_transfer", "distill")
+    main(read, stages / "ingest", champion or empty(out), *(stages / name for name in names), out)
     return out
+
+
+def empty(out: Path) -> Path:
+    """A folder as git keeps it where there is no champion."""
+    folder = out.with_name(f"{out.name}_champion")
+    folder.mkdir()
+    (folder / ".gitignore").write_text("*\n")
+    return folder
+
+
+@pytest.fixture
+def champion(stages: Path, tmp_path: Path) -> Path:
+    """A champion whose student answers as the challenger's, from other bytes."""
+    folder = tmp_path / "champion"
+    shutil.copytree(stages / "distill" / "student", folder / "student")
+    (folder / "student" / "note.txt").write_text("registered")
+    shutil.copy(stages / "validate" / "rows" / "profile.json", folder)
+    storage.write_json({"version": "v3", "revision": "0" * 40}, folder / "version.json")
+    return folder
+
+
+def verdict(stages: Path, tmp_path: Path, champion: Path) -> dict[str, Any]:
+    scores = storage.read_json(evaluated(stages, tmp_path / "out", champion) / "metrics.json")
+    assert scores["champion"]["version"] == "v3"
+    return scores["verdict"]
+
+
+def test_a_stored_champion_that_predicts_the_same_is_no_better(stages: Path, tmp_path: Path, champion: Path) -> None:
+    found = verdict(stages, tmp_path, champion)
+    assert (found["decision"], found["difference"], found["mcnemar_p"]) == ("promote", 0.0, 1.0)
+    for page in ("report.html", "report.md"):
+        assert found["reason"] in (tmp_path / "out" / page).read_text(encoding="utf-8").replace("\\", "")
+
+
+def test_a_champion_of_the_same_bytes_is_kept(stages: Path, tmp_path: Path, champion: Path) -> None:
+    (champion / "student" / "note.txt").unlink()
+    found = verdict(stages, tmp_path, champion)
+    assert found["decision"] == "keep"
+    assert "byte for byte" in found["reason"]
+
+
+def test_other_test_rows_cannot_be_compared_on_and_the_champion_is_scored_all_the_same(
+    stages: Path, tmp_path: Path, champion: Path
+) -> None:
+    training = storage.read_table(stages / "select" / "training.parquet")
+    other = profile_of(training, training.head(9))
+    storage.write_json(other.model_dump(mode="json"), champion / "profile.json")
+    found = verdict(stages, tmp_path, champion)
+    assert (found["decision"], found["difference"]) == ("not comparable", None)
+    assert "test rows" in found["reason"]
+    assert storage.read_json(tmp_path / "out" / "metrics.json")["champion"]["accuracy"] > 0.5
+
+
+def test_a_champion_of_another_modality_is_said_to_be_one(
+    stages: Path, tmp_path: Path, champion: Path, text_student: Path
+) -> None:
+    shutil.rmtree(champion / "student")
+    shutil.copytree(text_student, champion / "student")
+    found = verdict(stages, tmp_path, champion)
+    assert found["decision"] == "not comparable"
+    assert found["reason"] == "The champion v3 is for text, and this student for image."
+
+
+@pytest.mark.parametrize("damage", ["student.json", "model.onnx"])
+def test_a_damaged_student_is_no_champion_to_compare_with_and_the_night_goes_on(
+    damage: str, stages: Path, tmp_path: Path, champion: Path
+) -> None:
+    (champion / "student" / damage).write_bytes(b"{")
+    found = verdict(stages, tmp_path, champion)
+    assert found["decision"] == "not comparable"
+    assert damage in found["reason"]
+
+
+@pytest.mark.parametrize("damage", ["version.json", "profile.json"])
+def test_a_folder_that_is_half_a_champion_stops_the_stage(
+    damage: str, stages: Path, tmp_path: Path, champion: Path
+) -> None:
+    (champion / damage).unlink()
+    with pytest.raises(DataError, match=rf"{damage}.*remove all but"):
+        evaluated(stages, tmp_path / "out", champion)
 
 
 def test_the_stage_writes_every_output_that_the_graph_names(stages: Path, tmp_path: Path) -> None:

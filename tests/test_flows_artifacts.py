@@ -59,12 +59,15 @@ def test_the_summary_names_what_meta_announces(tmp_path: Path) -> None:
     metrics: [numbers.yaml: {cache: false}]
     meta:
       announce: {result: out/student}
-      headline: {accuracy: student.accuracy, rows: rows}
+      headline: {accuracy: student.accuracy, rows: rows, champion: champion.accuracy, verdict: verdict.reason}
 """
     root = toy_repository(tmp_path, graph)
-    (root / "numbers.yaml").write_text("rows: 3600\nstudent: {accuracy: 0.5}\n")
+    verdict = "champion: null\nverdict: {reason: The first.}\n"
+    (root / "numbers.yaml").write_text(f"rows: 3600\nstudent: {{accuracy: 0.5}}\n{verdict}")
     assert summary(read_stages(root), root).splitlines() == [
         f"result    {root}/out/student",
         "accuracy  0.5000",
         "rows      3,600",
+        "champion  –",
+        "verdict   The first.",
     ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,9 +49,9 @@ def test_no_row_is_lost_between_the_stages(trained: Path) -> None:
         return storage.read_table(trained / "data" / stage / f"{name}.parquet")
 
     for name in ("labelled", "unlabelled", "test"):
-        quarantined = rows("validate", "quarantined")
-        assert len(rows("ingest", name)) == len(rows("validate", name)) + (quarantined["table"] == name).sum()
-    training, labelled = rows("select", "training"), rows("validate", "labelled")
+        quarantined = rows("validate/rows", "quarantined")
+        assert len(rows("ingest", name)) == len(rows("validate/rows", name)) + (quarantined["table"] == name).sum()
+    training, labelled = rows("select", "training"), rows("validate/rows", "labelled")
     assert set(labelled["id"]) == set(training.loc[training["origin_kind"] == "labelled", "id"])
     parents = set(rows("augment", "rows")["parent"])
     assert parents <= set(labelled["id"]) | {f"label:{label}" for label in labelled["label"]}
@@ -63,6 +64,25 @@ def test_nothing_changed_runs_nothing(trained: Path) -> None:
 def test_a_changed_parameter_runs_only_the_stages_behind_it(trained: Path) -> None:
     change(trained, "evaluate", "bootstrap_samples", 200)
     assert ran(command(trained, "dvc", "repro").stdout) == ["evaluate"]
+
+
+def test_a_new_champion_runs_validation_and_evaluation_alone_and_is_beaten_or_not(trained: Path) -> None:
+    champion, made = trained / "data" / "champion", trained / "data"
+    shutil.copytree(made / "distill" / "student", champion / "student")
+    shutil.copy(made / "validate" / "rows" / "profile.json", champion)
+    storage.write_json({"version": "v3", "revision": "0" * 40}, champion / "version.json")
+    before = digests(made / "validate" / "rows")
+    assert ran(command(trained, "dvc", "repro").stdout) == ["validate", "evaluate"]
+    assert digests(made / "validate" / "rows") == before
+    metrics, drift = read_json(made / "evaluate" / "metrics.json"), read_json(made / "validate" / "drift.json")
+    assert (metrics["champion"]["version"], metrics["verdict"]["decision"]) == ("v3", "keep")
+    assert metrics["champion"]["accuracy"] == metrics["student"]["accuracy"]
+    assert drift["reference"] == "v3"
+    assert {check["observed"] for check in drift["checks"]} == {0.0}
+    for path in champion.iterdir():
+        if path.name != ".gitignore":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    command(trained, "dvc", "repro")
 
 
 def test_the_flow_makes_the_same_student_byte_for_byte(

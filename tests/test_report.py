@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from handful import report
+from handful.comparison import Rival
 from handful.findings import Findings
 from tests.toy_findings import leaning, toy
 
@@ -49,7 +50,8 @@ def hostile(port: int = 9) -> Findings:
     bad = HOSTILE.format(port=port)
     names = [bad, "b", "c"]
     truth = ["new" + bad, *(names[row % 3] for row in range(59))]
-    return toy(truth, names, [f"{row} {bad}" for row in range(60)], origin=bad, reason=bad)
+    rival = Rival(bad, None, None, False)
+    return toy(truth, names, [f"{row} {bad}" for row in range(60)], origin=bad, reason=bad, rival=rival)
 
 
 def images() -> Findings:
@@ -139,6 +141,21 @@ def test_the_summary_keeps_its_tables_whatever_the_labels_hold() -> None:
     assert len(tables) == 3
     for header, *rows in tables:
         assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {header.count("|")}
+
+
+def test_the_champion_stands_beside_the_challenger_with_verdict_and_drift() -> None:
+    findings = toy(list("abab") * 9, ["a", "b"], ["x", "y"] * 18, rival=Rival("v3", None, None, False))
+    page, summary = Page(report.html(findings)).text, report.markdown(findings)
+    reason = findings.metrics["verdict"]["reason"]
+    assert reason in page
+    assert f"| champion (v3) | {report.percent(findings.metrics['champion']['accuracy'])}" in summary
+    assert f"**{findings.metrics['verdict']['decision'].capitalize()}.**" in summary
+    assert "How far from the data of the champion v3" in page
+    assert "a had 50.0 % of the rows, now 37.5 %" in page
+
+
+def test_without_a_champion_nothing_is_said_of_one() -> None:
+    assert "hampion" not in report.html(texts()) + report.markdown(texts())
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from handful.errors import DataError
 from handful.parameters.tables import Validate
-from handful.storage import write_table
+from handful.profile import profile
+from handful.storage import write_json, write_table
 from handful.text import content
 from tasks.validate import Validated, validate
 
@@ -37,7 +39,7 @@ def table_of(rows: list[Row], name: str) -> pd.DataFrame:
 
 def bounds(**changes: Any) -> Validate:
     values = {"minimum_size": 2, "maximum_size": 1000, "minimum_rows_per_class": 2, "maximum_share_quarantined": 0.9}
-    return Validate.model_validate(values | changes)
+    return Validate.model_validate(values | {"drift": {"labels": None, "sizes": None, "embeddings": None}} | changes)
 
 
 def run(
@@ -231,7 +233,14 @@ def test_every_row_is_either_accepted_or_quarantined(labelled: Any, unlabelled: 
 
 
 def command(ingested: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    arguments = ["-m", "tasks.validate", "params.yaml", str(ingested), str(output)]
+    champion = output.with_name("champion")
+    champion.mkdir(exist_ok=True)
+    folders = [ingested, champion, output / "rows", output / "drift.json"]
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values["validate"]["drift"]["embeddings"] = None
+    params = output.with_name("params.yaml")
+    params.write_text(yaml.safe_dump(values), encoding="utf-8")
+    arguments = ["-m", "tasks.validate", str(params), *map(str, folders)]
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
 
 
@@ -248,8 +257,8 @@ def test_a_stage_that_fails_leaves_the_quarantined_rows_and_the_report_to_look_a
     assert ended.returncode == 1
     assert "'lonely': 0 accepted" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert pd.read_parquet(tmp_path / "out/quarantined.parquet")["reasons"].tolist() == ["empty text"]
-    assert json.loads((tmp_path / "out/validation.json").read_text())["problem"] in ended.stderr
+    assert pd.read_parquet(tmp_path / "out/rows/quarantined.parquet")["reasons"].tolist() == ["empty text"]
+    assert json.loads((tmp_path / "out/rows/validation.json").read_text())["problem"] in ended.stderr
 
 
 def test_a_stage_that_succeeds_writes_every_table_and_nothing_elsewhere(tmp_path: Path, monkeypatch: Any) -> None:
@@ -260,10 +269,29 @@ def test_a_stage_that_succeeds_writes_every_table_and_nothing_elsewhere(tmp_path
         write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
     ended = command(tmp_path / "ingest", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == sorted([*(f"{name}.parquet" for name in [*TABLES, "quarantined"]), "validation.json"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drift.json", "rows"]
+    names = sorted(path.name for path in (tmp_path / "out/rows").iterdir())
+    tables = [f"{name}.parquet" for name in [*TABLES, "quarantined"]]
+    assert names == sorted([*tables, "validation.json", "profile.json"])
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert pd.read_parquet(tmp_path / "out/labelled.parquet")["content"].tolist() == [row[0] for row in LABELLED]
+    assert pd.read_parquet(tmp_path / "out/rows/labelled.parquet")["content"].tolist() == [row[0] for row in LABELLED]
+
+
+def test_drift_from_the_champions_data_ends_the_stage_with_a_table_and_leaves_its_record(tmp_path: Path) -> None:
+    rows: dict[str, list[Row]] = {"labelled": LABELLED, "unlabelled": [], "test": TEST, "source": []}
+    for name, table in rows.items():
+        write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
+    tables = {name: table_of(table, name) for name, table in rows.items()}
+    tables["labelled"] = table_of([*LABELLED, ("where is it", "parcel"), ("still waiting", "parcel")], "labelled")
+    write_json(profile(tables, "text", content, None).model_dump(mode="json"), tmp_path / "champion/profile.json")
+    write_json({"version": "v3", "revision": "0" * 40}, tmp_path / "champion/version.json")
+    ended = command(tmp_path / "ingest", tmp_path / "out")
+    assert ended.returncode == 1
+    assert "classes without a row now: parcel" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    record = json.loads((tmp_path / "out/drift.json").read_text())
+    assert (record["reference"], record["problem"] in ended.stderr) == ("v3", True)
+    assert [check["name"] for check in record["checks"] if not check["success"]] == ["classes"]
 
 
 def test_a_missing_table_says_which_stage_makes_it(tmp_path: Path) -> None:

@@ -7,10 +7,23 @@ import numpy as np
 import pandas as pd
 
 from handful import metrics
+from handful.comparison import Rival, compare, decide
 from handful.findings import Findings
 from handful.parameters.learning import Evaluate
 
-PARAMETERS = Evaluate(bootstrap_samples=200, confidence_level=0.95, calibration_bins=10, latency_rows=8)
+PARAMETERS = Evaluate.model_validate(
+    {"bootstrap_samples": 200, "confidence_level": 0.95, "calibration_bins": 10, "latency_rows": 8}
+    | {"promotion": {"tolerance": 0.02}}
+)
+
+DRIFT: dict[str, Any] = {
+    "reference": "v3",
+    "checks": [
+        {"name": "labels", "table": "labelled", "observed": 0.125, "by_chance": 0.25, "bound": 0.2, "success": True}
+        | {"what": "a had 50.0 % of the rows, now 37.5 %"}
+    ],
+    "problem": None,
+}
 
 
 def leaning(truth: Sequence[str], classes: Sequence[str], skill: float, seed: int) -> np.ndarray:
@@ -29,6 +42,7 @@ def toy(
     origin: str = "test.csv row",
     reason: str = "It does not help on the labelled rows.",
     preview: Callable[[Any], str] = str,
+    rival: Rival | None = None,
 ) -> Findings:
     """Findings over these test rows; without `probabilities`, the student is right on most of them."""
     student = leaning(truth, classes, 2.0, seed=1) if probabilities is None else probabilities
@@ -51,7 +65,9 @@ def toy(
             "student": {"kind": "linear", **record},
             "others": {"shallow_transformer": record},
             "baseline": record,
-            "gain_over_baseline": metrics.gain(truth, *guesses, PARAMETERS, seed=3),
+            "gain_over_baseline": compare(truth, *guesses, PARAMETERS, seed=3).gain(),
+            "champion": None if rival is None else {"version": rival.version, **record},
+            "verdict": decide(rival, compare(truth, *guesses, PARAMETERS, seed=3), PARAMETERS),
         },
         test=pd.DataFrame({"id": ids, "content": contents, "label": truth, "origin": origins}),
         classes=classes,
@@ -70,6 +86,9 @@ def toy(
             "backbone": "a folder",
         },
         validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},
+        drift={"reference": None, "checks": [], "note": None, "problem": None}
+        if rival is None
+        else DRIFT | {"note": reason},
         set_aside=pd.DataFrame({"table": ["unlabelled"], "origin": [origin], "reason": [reason]}),
         training={"labelled": 9, "augmented": 8},
         versions={"handful": "0.1.0"},

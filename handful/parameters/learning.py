@@ -125,10 +125,17 @@ class Distill(Section):
         return self
 
 
+class Promotion(Section):
+    """When a student may take the champion's place: `tolerance` is the share of accuracy that it may have lost."""
+
+    tolerance: Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
 class Evaluate(Section):
-    """How sure the numbers are to be."""
+    """How sure the numbers are to be, and what the student needs to be promoted."""
 
     bootstrap_samples: Annotated[int, Field(ge=100)]
     confidence_level: Annotated[float, Field(gt=0.5, lt=1.0)]
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
     latency_rows: Count
+    promotion: Promotion

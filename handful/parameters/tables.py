@@ -77,6 +77,21 @@ class Ingest(Section):
     near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1.0)]
 
 
+Distance = Annotated[float, Field(ge=0.0)]
+
+
+class Drift(Section):
+    """How far the data may lie from the champion's before the stage stops; null checks nothing, sampling noise is free.
+
+    `labels`: total variation distance of the shares, 0 to 1, and no class may vanish. `sizes`: Kolmogorov-Smirnov
+    distance, 0 to 1. `embeddings`: distance of the means in standard deviations; null spares the backbone.
+    """
+
+    labels: Distance | None
+    sizes: Distance | None
+    embeddings: Distance | None
+
+
 class Validate(Section):
     """What a good row and a usable table are. Sizes are characters for text, pixels of the longer side for images."""
 
@@ -84,3 +99,4 @@ class Validate(Section):
     maximum_size: Count
     minimum_rows_per_class: Annotated[int, Field(ge=2)]
     maximum_share_quarantined: Annotated[float, Field(ge=0.0, le=1.0)]
+    drift: Drift
