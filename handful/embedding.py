@@ -47,6 +47,9 @@ class Backbone(Embedder, Protocol):
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained, and marked as adapted."""
 
+    def freeze(self, layers: int) -> None:
+        """Keep the first layers, counted from the input, as they are while the rest is trained."""
+
     def save(self, folder: Path) -> None:
         """Write weights and settings, so that the modality's `backbone.restore(folder)` gives the same backbone."""
 

@@ -2,19 +2,28 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from handful import crossvalidation, probe
+from handful import contrastive, crossvalidation, probe
 from handful.embedding import Backbone, embed
-from handful.parameters.learning import FullFineTuning, LinearProbe, PretrainTransfer, Probe
+from handful.parameters.learning import (
+    ContrastiveFineTuning,
+    FullFineTuning,
+    LinearProbe,
+    PretrainTransfer,
+    Probe,
+    Transfer,
+)
 from handful.teacher import Teacher
 from handful.training import Classifier, Examples, Schedule, fit
 
 log = logging.getLogger("handful.transfer")
 TINY = 1e-7
+UNEXAMINED = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
 
 
 def linear_probe(backbone: Backbone, rows: pd.DataFrame, head: Probe) -> Teacher:
@@ -62,15 +71,29 @@ def full_fine_tuning(
     return Teacher(tuned, network.trained_head(start.classes), "full_fine_tuning"), history.best_epoch
 
 
+def contrastive_fine_tuning(
+    backbone: Backbone, rows: pd.DataFrame, head: Probe, settings: ContrastiveFineTuning, seed: int, what: str
+) -> Teacher:
+    """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit)."""
+    contents, weights = rows["content"].tolist(), rows["weight"].to_numpy(float)
+    tuned = contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
+    return replace(linear_probe(tuned, rows, head), kind=settings.kind)
+
+
 def choose(
     backbone: Backbone, training: pd.DataFrame, parameters: PretrainTransfer, head: Probe, seed: int
 ) -> tuple[Teacher, list[dict[str, Any]]]:
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
-    Candidates stand from simple to complex: a later one wins only by a gain of more than `minimum_gain` standard
-    errors over the best before it.
+    The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
+    best before it. One candidate alone, or fewer than `minimum_rows` labelled rows, are not cross-validated.
     """
     labelled = training[training["origin_kind"] == "labelled"]
+    if len(parameters.candidates) == 1 or len(labelled) < parameters.minimum_rows:
+        first = parameters.candidates[0]
+        log.info("%s, not cross-validated: %d labelled rows", first.kind, len(labelled))
+        teacher, _ = _train(first, backbone, training, head, seed, None, None, "training on all rows")
+        return teacher, [{"kind": first.kind, "chosen": True, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, seed)
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
@@ -83,20 +106,37 @@ def choose(
         records.append(_record(candidate.kind, probabilities, labelled, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
-    winner = parameters.candidates[best]
-    if isinstance(winner, LinearProbe):
-        return linear_probe(backbone, training, head), records
-    teacher, _ = full_fine_tuning(
-        backbone, training, head, winner, epochs_of[best], seed, None, "fine-tuning on all rows"
-    )
+    winner, epochs = parameters.candidates[best], epochs_of[best]
+    teacher, _ = _train(winner, backbone, training, head, seed, epochs, None, "training on all rows")
     return teacher, records
+
+
+def _train(
+    candidate: Transfer,
+    backbone: Backbone,
+    rows: pd.DataFrame,
+    head: Probe,
+    seed: int,
+    epochs: int | None,
+    held_out: pd.DataFrame | None,
+    what: str,
+) -> tuple[Teacher, int]:
+    """Return the teacher and the number of epochs that it saw; only full fine-tuning stops by `held_out`."""
+    match candidate:
+        case LinearProbe():
+            return linear_probe(backbone, rows, head), 0
+        case ContrastiveFineTuning():
+            return contrastive_fine_tuning(backbone, rows, head, candidate, seed, what), 0
+        case FullFineTuning():
+            many = candidate.epochs if epochs is None else epochs
+            return full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what)
 
 
 def _held_out_probabilities(
     backbone: Backbone,
     training: pd.DataFrame,
     labelled: pd.DataFrame,
-    candidate: LinearProbe | FullFineTuning,
+    candidate: Transfer,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     head: Probe,
     seed: int,
@@ -106,14 +146,11 @@ def _held_out_probabilities(
     epochs = []
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
-        if isinstance(candidate, LinearProbe):
-            teacher = linear_probe(backbone, rows, head)
-        else:
-            what = f"fine-tuning, fold {number} of {len(folds)}"
-            teacher, epoch = full_fine_tuning(backbone, rows, head, candidate, candidate.epochs, seed, held_out, what)
-            epochs.append(epoch)
+        what = f"{candidate.kind}, fold {number} of {len(folds)}"
+        teacher, epoch = _train(candidate, backbone, rows, head, seed, None, held_out, what)
+        epochs.append(epoch)
         probabilities[held] = teacher.predict_proba(held_out["content"].tolist())
-    return probabilities, int(np.median(epochs)) if epochs else 0
+    return probabilities, int(np.median(epochs))
 
 
 def _learnable(training: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:

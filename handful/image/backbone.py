@@ -100,6 +100,11 @@ class Backbone:
         """One with weights of its own, free to be trained, and marked as adapted."""
         return Backbone(self.settings, copy.deepcopy(self.module), self.origin, adapted=True)
 
+    def freeze(self, layers: int) -> None:
+        """Keep the first learned layers as they are while the rest is trained."""
+        for weight in self.module.layers[:layers].parameters():
+            weight.requires_grad = False
+
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors and the settings as JSON."""
         folder.mkdir(parents=True, exist_ok=True)

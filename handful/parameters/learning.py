@@ -93,15 +93,37 @@ class FullFineTuning(Section):
     patience: Count
 
 
-Transfer = Annotated[LinearProbe | FullFineTuning, Field(discriminator="kind")]
+class ContrastiveFineTuning(Section):
+    """Rows of one class are drawn together (Khosla et al. 2020), then a probe; linear in the rows.
+
+    The steps are `epochs` passes over the training rows, and at least `minimum_steps`. `frozen_layers` counts from the
+    input; with any, the input embeddings stay as they are too.
+    """
+
+    kind: Literal["contrastive_fine_tuning"]
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    temperature: Positive
+    epochs: Count
+    minimum_steps: Count
+    batch_size: Annotated[int, Field(ge=4)]
+    frozen_layers: Annotated[int, Field(ge=0)]
+
+
+Transfer = Annotated[LinearProbe | FullFineTuning | ContrastiveFineTuning, Field(discriminator="kind")]
 Pretraining = Annotated[NoPretraining | DenoisingAutoencoder, Field(discriminator="kind")]
 
 
 class PretrainTransfer(Section):
-    """How the backbone is adapted to the pool, and what cross-validation chooses from, simplest first."""
+    """How the backbone is adapted to the pool, and how the teacher is made: the first candidate, unless another wins.
+
+    A later candidate wins by a gain of more than `minimum_gain` standard errors in cross-validation. Fewer labelled
+    rows than `minimum_rows` cannot tell the candidates apart: then the first is taken without cross-validation.
+    """
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
+    minimum_rows: Annotated[int, Field(ge=0)]
     folds: Annotated[int, Field(ge=2, le=20)]
     minimum_gain: Annotated[float, Field(ge=0.0)]
 

@@ -97,6 +97,13 @@ class Backbone:
         copied.module, copied.adapted = copy.deepcopy(self.module), True
         return copied
 
+    def freeze(self, layers: int) -> None:
+        """Keep the first layers, and with any the input embeddings, as they are while the rest is trained."""
+        blocks = next(part for part in self.module.modules() if isinstance(part, nn.ModuleList))
+        kept = [self.module.transformer.get_input_embeddings(), *blocks[:layers]] if layers else []
+        for weight in (weight for part in kept for weight in part.parameters()):
+            weight.requires_grad = False
+
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer in the Hugging Face layout, and the settings beside them."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,108 @@
+"""Contrastive fine-tuning: an encoder learns to draw rows of one class together, in work linear in the rows."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from handful import progress
+from handful.embedding import Backbone, embed
+from handful.parameters.learning import ContrastiveFineTuning
+from handful.training import autocast, device
+
+WARM_UP = 0.1  # share of the steps in which the learning rate rises
+REPORTS = 10
+
+
+def fine_tune(
+    backbone: Backbone,
+    contents: Sequence[Any],
+    labels: np.ndarray,
+    weights: np.ndarray,
+    settings: ContrastiveFineTuning,
+    seed: int,
+    what: str,
+) -> Backbone:
+    """Return a copy of the backbone, trained with the supervised contrastive loss on batches of few classes.
+
+    The steps are `epochs` passes over the rows, and at least `minimum_steps`: the rows of a class are few, their pairs
+    are many, and no list of pairs is ever made.
+
+    Args:
+        labels: [n] strings; weights: [n], how often a row is drawn within its class.
+    """
+    tuned = backbone.copy()
+    tuned.freeze(settings.frozen_layers)
+    network = tuned.module.to(device()).train()
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    steps = max(settings.minimum_steps, math.ceil(settings.epochs * len(contents) / settings.batch_size))
+    optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="linear"
+    )
+    torch.manual_seed(seed)
+    batches = _batches(embed(backbone, contents), labels, weights, settings.batch_size, np.random.default_rng(seed))
+    for step, rows in zip(range(1, steps + 1), batches, strict=False):
+        inputs = {name: tensor.to(device()) for name, tensor in tuned.collate([contents[row] for row in rows]).items()}
+        classes = torch.from_numpy(np.unique(labels[rows], return_inverse=True)[1]).to(device())
+        with autocast():
+            loss = contrastive_loss(network(**inputs).float(), classes, settings.temperature)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        rate.step()
+        if step % math.ceil(steps / REPORTS) == 0:
+            progress.report(step / steps, f"{what}, step {step} of {steps}, loss {float(loss.detach()):.4f}")
+    network.cpu().eval()
+    return tuned
+
+
+def contrastive_loss(embeddings: Tensor, classes: Tensor, temperature: float) -> Tensor:
+    """The supervised contrastive loss (Khosla et al. 2020, eq. 2) over one batch.
+
+    Near rows of other classes weigh most, the more so the lower the temperature: hard negatives choose themselves.
+
+    Args:
+        embeddings: float32 [n, d], unit vectors.
+        classes: int64 [n].
+
+    Returns:
+        the mean over the rows that share their class with another one; 0 where none does.
+    """
+    itself = torch.eye(len(classes), dtype=torch.bool, device=classes.device)
+    similarities = (embeddings @ embeddings.T / temperature).masked_fill(itself, -torch.inf)
+    log_shares = similarities - similarities.logsumexp(dim=1, keepdim=True)
+    friends = (classes[:, None] == classes[None, :]) & ~itself
+    count = friends.sum(dim=1)
+    losses = -log_shares.masked_fill(~friends, 0.0).sum(dim=1) / count.clamp(min=1)
+    return losses.sum() / (count > 0).sum().clamp(min=1)
+
+
+def _batches(
+    embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray, batch_size: int, random: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Row numbers without end: each batch holds equally many rows of a class drawn by chance and of those nearest it.
+
+    Classes that are near each other are those that are confused (Wu et al. 2017 on why the choice of negatives
+    decides). With few classes a batch holds them all.
+    """
+    classes, codes = np.unique(labels, return_inverse=True)
+    rows_of = [np.flatnonzero(codes == code) for code in range(len(classes))]
+    odds = [weights[rows] / weights[rows].sum() for rows in rows_of]
+    centres = np.stack([embeddings[rows].mean(axis=0) for rows in rows_of])
+    nearest = np.argsort(-(centres @ centres.T), axis=1)  # itself first, or nearly so
+    together = min(len(classes), batch_size // 2)
+    each = batch_size // together
+    while True:
+        for start in random.permutation(len(classes)):
+            near = nearest[start][: math.ceil(together / 2)]
+            others = np.setdiff1d(np.arange(len(classes)), near)
+            chosen = [*near, *random.choice(others, together - len(near), replace=False)]
+            drawn = [
+                random.choice(rows_of[code], each, replace=len(rows_of[code]) < each, p=odds[code]) for code in chosen
+            ]
+            yield np.concatenate(drawn)
