@@ -83,7 +83,7 @@ class Gate:
         """Cross-validate the offer on top of what was accepted, keep it if it helps, and give the verdict."""
         if not offer.count:
             return _verdict(0, NOTHING, NOTHING, False, "there are no such rows")
-        after = self._examine([*self.accepted, offer], self.keep, self.examined().heads)
+        after = self._examine([*self.accepted, offer], self.keep)
         accuracy, log_loss = self._gains(after)
         # Log loss sees more than the few guesses that change; but it must not be bought with wrong ones.
         used = log_loss.clears(self.minimum_gain) and accuracy.mean >= 0
@@ -102,7 +102,7 @@ class Gate:
         count = len(everyone) - len(keep(everyone))
         if not count:
             return _verdict(0, NOTHING, NOTHING, False, "no label looks wrong")
-        after = self._examine(self.accepted, keep, self.examined().heads)
+        after = self._examine(self.accepted, keep)
         accuracy, log_loss = self._gains(after)
         used = accuracy.clears(self.minimum_gain)
         if used:
@@ -118,25 +118,22 @@ class Gate:
     def examined(self) -> Exam:
         """How the labelled rows with all that was accepted do; computed once."""
         if self.standing is None:
-            self.standing = self._examine(self.accepted, self.keep, None)
+            self.standing = self._examine(self.accepted, self.keep)
         return self.standing
 
     def fit(self, training: np.ndarray, offers: list[Offer]) -> probe.Head:
         """The probe on those of the labelled rows `training` that are believed, and the offers' rows for them."""
-        return self._fit(self.believed(training), offers, None)
+        return self._fit(self.believed(training), offers)
 
-    def _fit(self, believed: np.ndarray, offers: list[Offer], start: probe.Head | None) -> probe.Head:
+    def _fit(self, believed: np.ndarray, offers: list[Offer]) -> probe.Head:
         rows = self.labelled.take(believed)
         for offer in offers:
             rows += offer.rows(believed)
         weights = rows.weights * balanced_weights(rows.labels)
-        return probe.fit(rows.embeddings, rows.labels, self.inverse_regularisation, weights, start)
+        return probe.fit(rows.embeddings, rows.labels, self.inverse_regularisation, weights)
 
-    def _examine(self, offers: list[Offer], keep: Keep | None, starts: list[probe.Head] | None) -> Exam:
-        believed = [training if keep is None else keep(training) for training, _ in self.splits]
-        # From the head without the offer, one with it is near: half the steps, the same solution.
-        nearby: list[probe.Head | None] = list(starts) if starts else [None] * len(believed)
-        heads = [self._fit(rows, offers, start) for rows, start in zip(believed, nearby, strict=True)]
+    def _examine(self, offers: list[Offer], keep: Keep | None) -> Exam:
+        heads = [self._fit(training if keep is None else keep(training), offers) for training, _ in self.splits]
         rows = np.concatenate([held_out for _, held_out in self.splits])
         logits = np.concatenate(
             [head.logits(self.labelled.embeddings[held]) for head, (_, held) in zip(heads, self.splits, strict=True)]

@@ -46,23 +46,15 @@ def fit(
     labels: np.ndarray,
     inverse_regularisation: float,
     weights: np.ndarray | None = None,
-    start: Head | None = None,
 ) -> Head:
     """Multinomial logistic regression with an L2 penalty; `inverse_regularisation` is scikit-learn's C.
-
-    The solution is unique; from a `start` near it, of the same classes, it is found in fewer steps.
 
     Args:
         embeddings: float32 [n, dimensions].
         labels: [n] strings, at least two distinct.
         weights: [n] or None for equal weights.
     """
-    model = LogisticRegression(C=inverse_regularisation, max_iter=1000, warm_start=start is not None)
-    if start is not None:
-        # For two classes scikit-learn keeps the logit of the second alone.
-        first = slice(None) if len(start.classes) > 2 else slice(1, 2)
-        scale = 1.0 if len(start.classes) > 2 else 2.0
-        model.coef_, model.intercept_ = start.coefficients[first] * scale, start.intercept[first] * scale
+    model = LogisticRegression(C=inverse_regularisation, max_iter=1000)
     # So small a problem is solved fastest by one thread; more only wait for each other.
     with threadpool_limits(1):
         model.fit(embeddings, labels, sample_weight=weights)

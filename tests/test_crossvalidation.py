@@ -108,12 +108,3 @@ def test_an_offer_that_costs_accuracy_is_refused_however_far_log_loss_falls(gate
     assert verdict["log_loss_gain"] > 0
     assert verdict["gain"] < 0
     assert not verdict["used"]
-
-
-def test_a_warm_start_finds_the_same_head(gate: Gate) -> None:
-    training = gate.splits[0][0]
-    more = offer(wrong=False)
-    cold = gate._fit(training, [more], None)
-    warm = gate._fit(training, [more], gate.fit(training, []))
-    points = gate.labelled.embeddings
-    assert warm.predict_proba(points) == pytest.approx(cold.predict_proba(points), abs=2e-2)
