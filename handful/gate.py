@@ -107,8 +107,8 @@ class Gate:
         used = accuracy.clears(self.minimum_gain)
         if used:
             self.keep, self.standing = keep, after
-        did = "rose" if used else "did not rise"
-        reason = f"in cross-validation accuracy {did} by more than {self.minimum_gain:g} standard errors"
+        bound = f"{self.minimum_gain:g} standard errors of {accuracy.standard_error:.3f}"
+        reason = f"in cross-validation accuracy {accuracy.mean:+.3f}, {'' if used else 'not '}above zero by {bound}"
         return _verdict(count, accuracy, log_loss, used, reason)
 
     def believed(self, training: np.ndarray) -> np.ndarray:
@@ -183,9 +183,8 @@ def _verdict(rows: int, accuracy: Gain, log_loss: Gain, used: bool, reason: str)
 
 
 def _reason(accuracy: Gain, log_loss: Gain, minimum_gain: float) -> str:
-    bound = f"by more than {minimum_gain:g} standard errors"
+    bound = f"more than {minimum_gain:g} standard errors of {log_loss.standard_error:.3f}"
     if not log_loss.clears(minimum_gain):
-        return f"in cross-validation log loss did not fall {bound}"
-    if accuracy.mean < 0:
-        return f"in cross-validation log loss fell {bound}, but accuracy fell too"
-    return f"in cross-validation log loss fell {bound}, and accuracy did not"
+        return f"in cross-validation log loss changed by {-log_loss.mean:+.3f}: it did not fall by {bound}"
+    also = "but accuracy fell too" if accuracy.mean < 0 else "and accuracy did not"
+    return f"in cross-validation log loss fell by {log_loss.mean:.3f}, {bound}, {also}"

@@ -46,7 +46,7 @@ def judge(
 
 def summary(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
     """For each operation the number of its rows and the means of their measures."""
-    means = rows.groupby("operation")[list(MEASURES)].mean().round(4)
+    means = rows.groupby("operation")[list(MEASURES)].mean().astype(float).round(4)
     counted = means.assign(rows=rows.groupby("operation").size())
     found: dict[str, dict[str, float]] = counted.to_dict("index")
     return found
