@@ -121,11 +121,8 @@ class Gate:
             self.standing = self._examine(self.accepted, self.keep)
         return self.standing
 
-    def fit(self, training: np.ndarray, offers: list[Offer]) -> probe.Head:
-        """The probe on those of the labelled rows `training` that are believed, and the offers' rows for them."""
-        return self._fit(self.believed(training), offers)
-
-    def _fit(self, believed: np.ndarray, offers: list[Offer]) -> probe.Head:
+    def fit(self, believed: np.ndarray, offers: list[Offer]) -> probe.Head:
+        """The probe on the labelled rows numbered `believed` and the offers' rows that go with them."""
         rows = self.labelled.take(believed)
         for offer in offers:
             rows += offer.rows(believed)
@@ -133,7 +130,7 @@ class Gate:
         return probe.fit(rows.embeddings, rows.labels, self.inverse_regularisation, weights)
 
     def _examine(self, offers: list[Offer], keep: Keep | None) -> Exam:
-        heads = [self._fit(training if keep is None else keep(training), offers) for training, _ in self.splits]
+        heads = [self.fit(training if keep is None else keep(training), offers) for training, _ in self.splits]
         rows = np.concatenate([held_out for _, held_out in self.splits])
         logits = np.concatenate(
             [head.logits(self.labelled.embeddings[held]) for head, (_, held) in zip(heads, self.splits, strict=True)]

@@ -75,14 +75,14 @@ def _training(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
     believed = gate.believed(np.arange(len(labelled)))
     own = labelled.iloc[believed].assign(weight=1.0, origin_kind="labelled", parent=None, reason="labelled by hand")
     training = pd.concat([own, *(offer.table(believed) for offer in gate.accepted)], ignore_index=True)
-    balance = selection.balanced_weights(training["label"].to_numpy(str))
-    return training.assign(weight=training["weight"] * balance)[COLUMNS]
+    training["weight"] *= selection.balanced_weights(training["label"].to_numpy(str))
+    return training[COLUMNS]
 
 
 def _pruned(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
-    everyone = np.arange(len(labelled))
-    left = np.setdiff1d(everyone, gate.believed(everyone))
-    guesses = gate.fit(everyone, gate.accepted).predict(gate.labelled.embeddings[left])
+    believed = gate.believed(np.arange(len(labelled)))
+    left = np.setdiff1d(np.arange(len(labelled)), believed)
+    guesses = gate.fit(believed, gate.accepted).predict(gate.labelled.embeddings[left])
     return labelled.iloc[left].assign(guess=guesses, reason="its label looks wrong, and without it accuracy rose")
 
 
@@ -91,7 +91,8 @@ def _label_next(
 ) -> pd.DataFrame:
     if pool.empty:
         return pd.DataFrame(columns=["id", "origin", "preview", "guess", "probability"])
-    vectors, head = embed(backbone, pool["content"].tolist()), gate.fit(np.arange(len(gate.labelled)), gate.accepted)
+    vectors = embed(backbone, pool["content"].tolist())
+    head = gate.fit(gate.believed(np.arange(len(gate.labelled))), gate.accepted)
     probabilities = head.predict_proba(vectors)
     chosen = labelling.STRATEGIES[parameters.kind](vectors, probabilities, parameters.count, seed)
     return pool.iloc[chosen][["id", "origin"]].assign(

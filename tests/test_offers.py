@@ -130,3 +130,21 @@ def test_guesses_on_the_pool_come_from_a_probe_of_the_rows_that_are_believed(
         "password",
         "parcel",
     ]
+
+
+def test_guesses_on_the_pool_prune_no_rows_a_second_time(
+    labelled: pd.DataFrame, backbone: Backbone, parameters: Select
+) -> None:
+    known = offers.rows_of(labelled, backbone, 1.0)
+    asked: list[int] = []
+
+    def without_the_first(training: np.ndarray) -> np.ndarray:
+        asked.append(len(training))
+        return training[1:]
+
+    gate = Gate(known, crossvalidation.splits(known.labels, 2, 1, 0), 10.0, 0.5, keep=without_the_first)
+    pool = labelled.head(2)
+    offer = offers.pool_offer(pool, known.embeddings[:2], gate, parameters)
+    offer.table(gate.believed(np.arange(8)))
+    assert asked.count(8) == 1
+    assert 7 not in asked
