@@ -42,8 +42,7 @@ def select(
 ) -> Selected:
     """Judge each augmentation operation, the source and the pool in turn, and build the training table.
 
-    Args:
-        tables: labelled, unlabelled and source, as validate accepted them.
+    `tables` are labelled, unlabelled and source, as validate accepted them.
     """
     labelled = tables["labelled"]
     known = offers.rows_of(labelled, backbone, 1.0)
