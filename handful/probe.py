@@ -22,6 +22,10 @@ class Head:
         """float32 [n, classes]."""
         return np.asarray(embeddings @ self.coefficients.T + self.intercept)
 
+    def predict(self, embeddings: np.ndarray) -> np.ndarray:
+        """The likeliest class of each row, strings [n]."""
+        return np.asarray(np.array(self.classes)[self.logits(embeddings).argmax(axis=1)])
+
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """float32 [n, classes], rows sum to 1."""
         return np.asarray(softmax(self.logits(embeddings), axis=1), dtype=np.float32)

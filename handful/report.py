@@ -25,7 +25,7 @@ def html(findings: Findings) -> str:
         loader=PackageLoader("handful", "."), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters.update(
-        percent=percent, count=count, size=size, times=times, milliseconds=milliseconds, gain=gain
+        percent=percent, count=count, size=size, times=times, milliseconds=milliseconds, gain=gain, fall=fall
     )
     return environment.get_template("report.html.jinja").render(_context(findings))
 
@@ -39,7 +39,8 @@ def markdown(findings: Findings) -> str:
         for row in _systems(findings.metrics)
     ]
     gate = [
-        f"| {_escape(row['name'])} | {count(row['rows'])} | {gain(row)} | {'used' if row['used'] else 'left out'} |"
+        f"| {_escape(row['name'])} | {count(row['rows'])} | {gain(row)} | {fall(row)} "
+        f"| {'used' if row['used'] else 'left out'} |"
         for row in _gate(findings.gate)
     ]
     pairs = [
@@ -53,7 +54,7 @@ def markdown(findings: Findings) -> str:
         *_promotion(findings.metrics),
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
-        _table("| addition | rows offered | gain | verdict |", gate),
+        _table("| addition | rows offered | accuracy | log loss | verdict |", gate),
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
         _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
@@ -96,6 +97,13 @@ def gain(row: Mapping[str, Any]) -> str:
     return f"{100 * row['gain']:+.1f} ± {100 * row['standard_error']:.1f} points".replace("-", "−")
 
 
+def fall(row: Mapping[str, Any]) -> str:
+    """By how much the log loss changed, and the standard error of that; a dash where nothing was compared."""
+    if not row["log_loss_standard_error"]:
+        return "–"
+    return f"{-row['log_loss_gain']:+.3f} ± {row['log_loss_standard_error']:.3f}".replace("-", "−")
+
+
 def _context(findings: Findings) -> dict[str, Any]:
     scores, counts = findings.metrics, findings.confusion
     per_class = [row for row in metrics.per_class(counts, findings.labels) if row["support"]]
@@ -114,6 +122,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "training": sorted(findings.training.items()),
         "systems": _systems(scores),
         "gate": _gate(findings.gate),
+        "operations": [row for row in _gate(findings.gate) if row["quality"]],
         "candidates": [{**row, "name": _plain(row["kind"])} for row in findings.crossvalidation["candidates"]],
         "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),

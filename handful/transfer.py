@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful import contrastive, crossvalidation, probe
+from handful import contrastive, crossvalidation, lineage, probe
 from handful.embedding import Backbone, embed
 from handful.parameters.learning import (
     ContrastiveFineTuning,
@@ -155,7 +155,7 @@ def _held_out_probabilities(
 
 def _learnable(training: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:
     """The rows that know nothing of those held out: not they, not their children, no guesses made with their help."""
-    related = training["id"].isin(held_out) | training["parent"].isin(held_out)
+    related = training["id"].isin(held_out) | lineage.descends(training["parent"], held_out)
     return training[~related & (training["origin_kind"] != "pool")]
 
 

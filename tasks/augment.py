@@ -15,7 +15,7 @@ from handful.probe import fit
 from tasks import start
 
 log = logging.getLogger("handful.augment")
-COLUMNS = ["id", "content", "label", "parent", "operation", "distance", "likelihood", "quality"]
+COLUMNS = ["id", "content", "label", "parent", "operation", *quality.MEASURES, "quality"]
 
 
 def augment(
@@ -30,14 +30,15 @@ def augment(
     """Make new rows and drop the share of each operation's rows that fit their class worst.
 
     Returns:
-        COLUMNS; `parent` is the id of the labelled row that a row was made from, or `label:<label>`.
+        COLUMNS; `parent` as handful.lineage writes it.
     """
     rows = augmentation.augment(labelled, parameters.operations, parameters.rows_per_example, backbone, seed)
     rows = rows.assign(id=[content.fingerprint(value) for value in rows["content"]])
     known, labels = embed(backbone, labelled["content"].tolist()), labelled["label"].to_numpy(str)
     new = embed(backbone, rows["content"].tolist())
     fitted = fit(known, labels, head.inverse_regularisation)
-    rows = pd.concat([rows, quality.judge(known, labels, new, rows["label"].to_numpy(str), fitted)], axis=1)
+    judged = quality.judge(known, labels, new, rows["label"].to_numpy(str), fitted, parameters.quality.kind)
+    rows = pd.concat([rows, judged], axis=1)
     from_worst = rows.sort_values(["quality", "id"]).groupby("operation").cumcount().reindex(rows.index)
     allowed = rows.groupby("operation")["id"].transform("size") * parameters.share_dropped
     return rows.loc[from_worst >= allowed.astype(int), COLUMNS].reset_index(drop=True)
@@ -51,10 +52,7 @@ def main(parameters: Parameters, validate: Path, out: Path) -> None:
     augmentation, content = (part(parameters.modality, name) for name in ("augmentation", "content"))
     rows = augment(labelled, parameters.augment, parameters.probe, augmentation, content, backbone, parameters.seed)
     storage.write_table(rows, out / "rows.parquet")
-    summary = (
-        rows.groupby("operation")["quality"].agg(["size", "mean"]).rename(columns={"size": "rows", "mean": "quality"})
-    )
-    storage.write_json(summary.round(4).to_dict("index"), out / "augment.json")
+    storage.write_json(quality.summary(rows), out / "augment.json")
     log.info("%d new rows from %d labelled ones", len(rows), len(labelled))
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful import crossvalidation, offers, selection, storage
+from handful import crossvalidation, labelling, noise, offers, quality, selection, storage
 from handful.embedding import Backbone, embed
 from handful.gate import Gate
 from handful.modality import part
 from handful.parameters import Parameters
-from handful.parameters.learning import Probe, Select
+from handful.parameters.learning import LabelNext, Probe, Select
 from tasks import start
 
 log = logging.getLogger("handful.select")
@@ -23,9 +23,10 @@ COLUMNS = ["id", "content", "label", "weight", "origin_kind", "parent", "reason"
 
 @dataclass(frozen=True)
 class Selected:
-    """The training table (COLUMNS), the rows a person should label next, and the gate's verdicts by name."""
+    """The training table (COLUMNS), labelled rows left out, rows to label next, and the gate's verdicts by name."""
 
     training: pd.DataFrame
+    pruned: pd.DataFrame
     label_next: pd.DataFrame
     gate: dict[str, dict[str, Any]]
 
@@ -41,37 +42,61 @@ def select(
 ) -> Selected:
     """Judge each augmentation operation, the source and the pool in turn, and build the training table.
 
-    Args:
-        tables: labelled, unlabelled and source, as validate accepted them.
+    `tables` are labelled, unlabelled and source, as validate accepted them.
     """
-    labelled, pool = tables["labelled"], tables["unlabelled"]
+    labelled = tables["labelled"]
     known = offers.rows_of(labelled, backbone, 1.0)
     splits = crossvalidation.splits(known.labels, parameters.gate.folds, parameters.gate.repeats, seed)
     gate = Gate(known, splits, head.inverse_regularisation, parameters.gate.minimum_gain)
+    verdicts = {}
+    if parameters.prune_noise.kind == "cleanlab":
+        keep = noise.pruner(known, head.inverse_regularisation, parameters.gate.folds, seed)
+        verdicts["pruning"] = gate.judge_pruning(keep)
+    added = (augmented, tables["source"], tables["unlabelled"])
+    augmented, source, pool = (offers.within(table, parameters.filter, content.size) for table in added)
+    vectors = embed(backbone, pool["content"].tolist())
     judged = [
         *offers.augmentations(labelled, augmented, parameters, backbone, seed),
-        offers.source_offer(tables["source"], known, parameters, backbone, seed),
+        offers.source_offer(source, known, vectors, parameters, backbone, seed),
     ]
-    vectors = embed(backbone, pool["content"].tolist())
-    verdicts = {offer.name: gate.judge(offer) for offer in judged}
+    verdicts |= {offer.name: gate.judge(offer) for offer in judged}
     verdicts["pool"] = gate.judge(offers.pool_offer(pool, vectors, gate, parameters))
-    everyone = np.arange(len(labelled))
-    own = labelled.assign(weight=1.0, origin_kind="labelled", parent=None, reason="labelled by hand")
-    training = pd.concat([own, *(offer.table(everyone) for offer in gate.accepted)], ignore_index=True)
+    measured = quality.summary(augmented)
+    return Selected(
+        _training(labelled, gate),
+        _pruned(labelled, gate),
+        _label_next(tables["unlabelled"], gate, parameters.label_next, content, backbone, seed),
+        {name: {**verdict, "quality": measured.get(name)} for name, verdict in verdicts.items()},
+    )
+
+
+def _training(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
+    believed = gate.believed(np.arange(len(labelled)))
+    own = labelled.iloc[believed].assign(weight=1.0, origin_kind="labelled", parent=None, reason="labelled by hand")
+    training = pd.concat([own, *(offer.table(believed) for offer in gate.accepted)], ignore_index=True)
     training["weight"] *= selection.balanced_weights(training["label"].to_numpy(str))
-    final = gate.fit(everyone, gate.accepted)
-    return Selected(training[COLUMNS], _label_next(pool, vectors, final, parameters.label_next, content), verdicts)
+    return training[COLUMNS]
 
 
-def _label_next(pool: pd.DataFrame, vectors: np.ndarray, head: Any, count: int, content: ModuleType) -> pd.DataFrame:
+def _pruned(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
+    believed = gate.believed(np.arange(len(labelled)))
+    left = np.setdiff1d(np.arange(len(labelled)), believed)
+    guesses = gate.fit(believed, gate.accepted).predict(gate.labelled.embeddings[left])
+    return labelled.iloc[left].assign(guess=guesses, reason="its label looks wrong, and without it accuracy rose")
+
+
+def _label_next(
+    pool: pd.DataFrame, gate: Gate, parameters: LabelNext, content: ModuleType, backbone: Backbone, seed: int
+) -> pd.DataFrame:
     if pool.empty:
         return pd.DataFrame(columns=["id", "origin", "preview", "guess", "probability"])
+    vectors = embed(backbone, pool["content"].tolist())
+    head = gate.fit(gate.believed(np.arange(len(gate.labelled))), gate.accepted)
     probabilities = head.predict_proba(vectors)
-    chosen = selection.most_informative(vectors, probabilities, count)
-    rows = pool.iloc[chosen][["id", "origin"]]
-    return rows.assign(
+    chosen = labelling.STRATEGIES[parameters.kind](vectors, probabilities, parameters.count, seed)
+    return pool.iloc[chosen][["id", "origin"]].assign(
         preview=[content.preview(value) for value in pool["content"].iloc[chosen]],
-        guess=np.array(head.classes)[probabilities[chosen].argmax(axis=1)],
+        guess=head.predict(vectors[chosen]),
         probability=probabilities[chosen].max(axis=1).round(4),
     )
 
@@ -84,9 +109,9 @@ def main(parameters: Parameters, validate: Path, augment: Path, out: Path) -> No
     content = part(parameters.modality, "content")
     chosen = select(tables, augmented, parameters.select, parameters.probe, content, backbone, parameters.seed)
     storage.write_table(chosen.training, out / "training.parquet")
+    storage.write_table(chosen.pruned, out / "pruned.parquet")
     storage.write_json(chosen.gate, out / "gate.json")
-    with storage.replacing(out / "label_next.csv") as unfinished:
-        chosen.label_next.to_csv(unfinished, index=False)
+    storage.write_text(chosen.label_next.to_csv(index=False), out / "label_next.csv")
     for name, verdict in chosen.gate.items():
         log.info("%s: %s, %s", name, "used" if verdict["used"] else "left out", verdict["reason"])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handful import crossvalidation
-from handful.gate import Gate, Offer, Rows
+from handful.gate import Exam, Gate, Offer, Rows, log_losses
 
 
 def test_every_row_is_held_out_once_per_repeat_and_every_class_is_always_learned() -> None:
@@ -70,3 +70,41 @@ def test_the_gate_keeps_out_rows_with_wrong_labels(gate: Gate) -> None:
 def test_an_offer_without_rows_is_not_used(gate: Gate) -> None:
     nothing = Offer("none", 0, lambda training: None, lambda training: None)  # type: ignore[arg-type, return-value]
     assert not gate.judge(nothing)["used"]
+
+
+def test_the_verdict_holds_accuracy_and_log_loss_with_their_errors(gate: Gate) -> None:
+    verdict = gate.judge(offer(wrong=False))
+    assert verdict["log_loss_gain"] > 0
+    assert verdict["log_loss_standard_error"] > 0
+    assert "log loss fell" in verdict["reason"]
+
+
+def test_what_was_accepted_is_the_standard_for_the_next_offer(gate: Gate) -> None:
+    before = gate.examined()
+    first = gate.judge(offer(wrong=False))
+    assert gate.examined().log_loss.mean() == pytest.approx(before.log_loss.mean() - first["log_loss_gain"])
+    # The same rows again change next to nothing.
+    assert gate.judge(offer(wrong=False))["log_loss_gain"] < 0.1 * first["log_loss_gain"]
+
+
+def test_surer_probabilities_alone_are_no_gain() -> None:
+    random = np.random.default_rng(0)
+    truth = random.integers(3, size=200)
+    logits = random.normal(size=(200, 3)) + 2 * np.eye(3)[truth]
+    assert log_losses(logits, truth).mean() == pytest.approx(log_losses(7 * logits, truth).mean(), rel=1e-3)
+    better = logits + np.eye(3)[truth]
+    assert log_losses(better, truth).mean() < log_losses(logits, truth).mean()
+
+
+def test_copies_of_the_labelled_rows_are_no_gain(gate: Gate) -> None:
+    copies = Offer("copies", 12, gate.labelled.take, lambda training: None)  # type: ignore[arg-type, return-value]
+    assert abs(gate.judge(copies)["log_loss_gain"]) < 0.05
+
+
+def test_an_offer_that_costs_accuracy_is_refused_however_far_log_loss_falls(gate: Gate) -> None:
+    # What stands is never wrong, but so unsure that any head has a lower log loss.
+    gate.standing = Exam(np.ones(12), np.linspace(9, 10, 12), gate.examined().heads)
+    verdict = gate.judge(offer(wrong=True))
+    assert verdict["log_loss_gain"] > 0
+    assert verdict["gain"] < 0
+    assert not verdict["used"]

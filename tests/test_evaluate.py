@@ -179,7 +179,8 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "validate/drift.json": {"reference": None, "checks": [], "note": None, "problem": None},
         "validate/rows/validation.json": {"tables": {"labelled": counts, "unlabelled": counts}, "reasons": {}},
         "select/gate.json": {
-            "pool": {"rows": 9, "gain": 0.1, "standard_error": 0.1, "used": True, "reason": "accuracy +0.1"}
+            "pool": {"rows": 9, "gain": 0.1, "standard_error": 0.1, "used": True, "reason": "it helps", "quality": None}
+            | {"log_loss_gain": 0.2, "log_loss_standard_error": 0.1}
         },
         "pretrain_transfer/crossvalidation.json": {"candidates": [], "backbone": "from scratch"},
         "distill/distill.json": {"default": "cnn", "others": []},

@@ -94,10 +94,23 @@ def test_every_target_and_module_that_is_called_exists() -> None:
 
 
 def test_the_example_of_own_data_is_accepted() -> None:
-    [example] = blocks(ENGLISH, "yaml")
+    example = blocks(ENGLISH, "yaml")[0]
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8")) | yaml.safe_load(example)
     accepted = parameters.parse(values, "the example")
     assert (accepted.raw, accepted.ingest.shots) == ("data/raw/banking77", 8)
+
+
+@PAGES
+def test_the_example_of_further_operations_is_accepted(page: Path) -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    example = yaml.safe_load(blocks(page, "yaml")[1])["augment"]
+    accepted = parameters.parse(values | {"augment": values["augment"] | example}, "the example")
+    assert [operation.kind for operation in accepted.augment.operations] == [
+        "segment_recombination",
+        "markov_generation",
+        "back_translation",
+        "language_model_generation",
+    ]
 
 
 def test_every_choice_of_the_schema_is_named() -> None:

@@ -1,11 +1,17 @@
 """Choosing few rows out of many."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handful import selection
+
+ROOT = Path(__file__).parents[1]
 
 
 def unit(rows: int, seed: int) -> np.ndarray:
@@ -71,8 +77,34 @@ def test_only_confident_guesses_are_taken_and_equally_many_per_class() -> None:
     assert classes.tolist() == [0, 1]
 
 
-def test_the_rows_to_label_next_are_uncertain_ones() -> None:
-    probabilities = np.full((100, 2), 0.5)
-    probabilities[10:] = [0.99, 0.01]
-    chosen = selection.most_informative(unit(100, 0), probabilities, 1)
-    assert chosen[0] < 10
+def test_the_best_of_every_class_are_taken_by_their_scores() -> None:
+    labels = np.array(["b", "a", "b", "a", "b", "a"])
+    scores = np.array([0.1, 0.9, 0.7, 0.2, 0.5, 0.4], np.float32)
+    assert selection.best_per_class(scores, labels, 2).tolist() == [1, 2, 4, 5]
+    assert selection.best_per_class(scores, labels, 9).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_source_rows_like_the_target_have_the_higher_density_ratio() -> None:
+    shift = np.array([4, 0, 0, 0, 0])
+    near, far = unit(40, 0) + shift, unit(40, 1) - shift
+    ratio = selection.density_ratio(np.concatenate([near, far]), unit(60, 2) + shift)
+    assert ratio[:40].min() > ratio[40:].max()
+    assert 0 < ratio.min() < ratio.max() < 2
+
+
+def test_a_source_drawn_like_the_target_has_density_ratios_about_one() -> None:
+    ratio = selection.density_ratio(unit(400, 0), unit(100, 1))
+    assert ratio.mean() == pytest.approx(1, abs=0.05)
+
+
+def test_facility_location_over_many_rows_needs_no_square_of_memory() -> None:
+    code = (
+        "import resource, numpy as np; from handful import selection;"
+        "points = np.random.default_rng(0).normal(size=(20000, 32)).astype(np.float32);"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "selection.facility_location(points, 20, 0);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    # The similarities of all pairs would be 1,600 MB; ru_maxrss counts in kB.
+    assert int(done.stdout) < 200_000

@@ -7,20 +7,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handful import lineage
 from handful.embedding import embed
-from handful.text import augmentation
+from handful.text import augmentation, markov, recombination, units
+from handful.text import templates as label_templates
 from handful.text.backbone import Backbone, load
 from handful.text.parameters import (
     ContextualReplacement,
     LabelTemplates,
+    MarkovGeneration,
     PretrainedBackbone,
     RandomEdit,
+    SegmentRecombination,
     TextOperation,
 )
 
 EDITS = [RandomEdit(kind=kind, share=0.3) for kind in ("random_insertion", "random_swap", "random_deletion")]
 CONTEXTUAL = ContextualReplacement(kind="contextual_replacement", share=0.3, candidates=4)
 TEMPLATES = LabelTemplates(kind="label_templates", templates=("{label}", "About {label}!"))
+SEGMENTS = SegmentRecombination(kind="segment_recombination", segments=2)
+MARKOV = MarkovGeneration(kind="markov_generation", order=2, parents=3)
+MOST_PARENTS = {
+    "random_insertion": 2,
+    "random_swap": 1,
+    "random_deletion": 1,
+    "contextual_replacement": 1,
+    "label_templates": 0,
+    "segment_recombination": 2,
+    "markov_generation": 3,
+}
 ENGLISH = [
     "where is my parcel, it was promised for monday",
     "the delivery of the order is late again",
@@ -52,11 +67,16 @@ def check(labelled: pd.DataFrame, made: pd.DataFrame, operations: list[TextOpera
     assert not made["content"].duplicated().any()
     assert not made["content"].isin(labelled["content"]).any()
     assert set(made["operation"]) <= {operation.kind for operation in operations}
+    assert made["content"].str.strip().all()
     label_of = dict(zip(labelled["id"], labelled["label"], strict=True))
-    label_of |= {f"label:{label}": label for label in labelled["label"]}
-    assert made["label"].tolist() == [label_of[parent] for parent in made["parent"]]
-    edited = made[made["operation"] != "label_templates"]
-    assert edited.groupby(["parent", "operation"]).size().max() <= rows if len(edited) else True
+    for label, parent, operation in zip(made["label"], made["parent"], made["operation"], strict=True):
+        parents = lineage.parents(parent)
+        assert {label_of[one] for one in parents} == {label} if parents else parent == f"label:{label}"
+        assert len(parents) <= MOST_PARENTS[operation]
+    assert (
+        made[made["operation"] != "label_templates"].groupby("operation").size().max() <= rows * len(labelled)
+        or (made["operation"] == "label_templates").all()
+    )
 
 
 WORDS = st.sampled_from(["parcel", "late", "我", "忘记", "🙂", "👩‍👩‍👧", "don't", "a", "ภาษา", "été", "x\ny", "-"])
@@ -70,7 +90,7 @@ TEXTS = st.lists(WORDS, min_size=1, max_size=8).flatmap(
 def test_edits_and_templates_keep_labels_and_parents_and_repeat_no_text(
     backbone: Backbone, contents: list[str], rows: int, seed: int
 ) -> None:
-    labelled, operations = table(contents), [*EDITS, TEMPLATES]
+    labelled, operations = table(contents), [*EDITS, TEMPLATES, SEGMENTS, MARKOV]
     check(labelled, augmentation.augment(labelled, operations, rows, backbone, seed), operations, rows)
 
 
@@ -81,7 +101,7 @@ def test_the_order_of_the_rows_does_not_count(backbone: Backbone, contents: list
     order = list(range(len(contents)))
     random.shuffle(order)
     # Of two parents with the same child the first keeps it: so each operation's texts are compared.
-    for operation in [*EDITS, TEMPLATES]:
+    for operation in [*EDITS, TEMPLATES, SEGMENTS, MARKOV]:
         texts = [
             sorted(augmentation.augment(rows, [operation], 2, backbone, 3)["content"])
             for rows in (labelled, labelled.iloc[order])
@@ -118,7 +138,7 @@ def test_contextual_replacement_needs_words_to_choose_from(backbone: Backbone) -
 
 
 def test_the_same_seed_gives_the_same_texts_and_another_seed_others(backbone: Backbone) -> None:
-    labelled, operations = table(ENGLISH), [*EDITS, CONTEXTUAL, TEMPLATES]
+    labelled, operations = table(ENGLISH), [*EDITS, CONTEXTUAL, TEMPLATES, SEGMENTS, MARKOV]
     first, again, other = (augmentation.augment(labelled, operations, 2, backbone, seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert not ordered(first).equals(ordered(other))
@@ -130,7 +150,7 @@ def made_by(kind: str, content: str, backbone: Backbone, others: list[str] | Non
     labelled = table([content, *(others or [])], ["x"] * (1 + len(others or [])))
     operation = next(edit for edit in EDITS if edit.kind == kind)
     made = augmentation.augment(labelled, [operation], 5, backbone, 0)
-    return made.loc[made["parent"] == "id 0", "content"].tolist()
+    return [text for text, parent in zip(made["content"], made["parent"], strict=True) if "id 0" in parent.split(";")]
 
 
 def test_insertion_adds_words_of_the_same_class(backbone: Backbone) -> None:
@@ -199,7 +219,7 @@ def test_templates_are_made_once_per_label_and_belong_to_it(backbone: Backbone) 
     ],
 )
 def test_a_label_is_read_as_words(label: str, words: str) -> None:
-    assert augmentation.readable(label) == words
+    assert label_templates.readable(label) == words
 
 
 def test_texts_are_multiplied_from_units_that_were_there() -> None:
@@ -208,5 +228,70 @@ def test_texts_are_multiplied_from_units_that_were_there() -> None:
     assert len(made) == 200
     assert made == augmentation.multiply(given_texts, 200, seed=3)
     assert all(text.strip() for text in made)
-    units = {unit for text in given_texts for unit in augmentation.UNIT.findall(text)}
-    assert {unit for text in made for unit in augmentation.UNIT.findall(text)} <= units
+    assert set(units.vocabulary(made)) <= set(units.vocabulary(given_texts))
+
+
+def test_what_is_inserted_comes_from_a_row_that_is_named_as_a_parent(backbone: Backbone) -> None:
+    labelled = table(["a b c", "d e f", "g h i"], ["x"] * 3)
+    words = {"id 0": set("abc"), "id 1": set("def"), "id 2": set("ghi")}
+    made = augmentation.augment(labelled, EDITS[:1], 9, backbone, 0)
+    assert made["parent"].str.contains(";").any()
+    for text, parent in zip(made["content"], made["parent"], strict=True):
+        assert set(text.split()) <= set().union(*(words[one] for one in lineage.parents(parent)))
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "parts"),
+    [
+        ("hello there, where is my parcel?", 2, ["hello there,", "where is my parcel?"]),
+        ("one two three four", 2, ["one two", "three four"]),
+        ("one two three four", 4, ["one", "two", "three", "four"]),
+        ("one", 3, ["one", "", ""]),
+        ("it costs 3.50 for me. Why?", 2, ["it costs 3.50 for me.", "Why?"]),
+        ("你好，我的包裹在哪里？", 2, ["你好，", "我的包裹在哪里？"]),
+        ("我忘记密码", 2, ["我忘", "记密码"]),
+        ("🙂", 2, ["🙂", ""]),
+        ("", 2, ["", ""]),
+    ],
+)
+def test_a_text_is_cut_where_clauses_end_or_else_between_units(text: str, count: int, parts: list[str]) -> None:
+    assert recombination.segments(text, count) == parts
+
+
+@given(TEXTS, st.integers(2, 8))
+def test_the_segments_of_a_text_hold_all_of_its_units(text: str, count: int) -> None:
+    parts = recombination.segments(text, count)
+    assert len(parts) == count
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+def test_segments_of_two_rows_of_a_class_are_put_together_in_their_places(backbone: Backbone) -> None:
+    labelled = table(["hello, a parcel", "good day, a letter", "bye, a bill"], ["x", "x", "y"])
+    made = augmentation.augment(labelled, [SEGMENTS], 8, backbone, 0)
+    assert set(made["content"]) == {"hello, a letter", "good day, a parcel"}
+    assert set(made["parent"]) == {"id 0;id 1"}
+    assert set(made["label"]) == {"x"}
+
+
+def test_segments_of_unspaced_texts_are_put_together_without_a_space(backbone: Backbone) -> None:
+    labelled = table(["你好，包裹在哪里？", "请问，发票不对。"], ["x", "x"])
+    made = augmentation.augment(labelled, [SEGMENTS], 8, backbone, 0)
+    assert set(made["content"]) == {"你好，发票不对。", "请问，包裹在哪里？"}
+
+
+def test_a_markov_text_says_only_what_its_few_parents_say(backbone: Backbone) -> None:
+    labelled = table([*ENGLISH, *CHINESE], ["e"] * 4 + ["c"] * 3)
+    contents = dict(zip(labelled["id"], labelled["content"], strict=True))
+    made = augmentation.augment(labelled, [MARKOV], 6, backbone, 0)
+    assert set(made["label"]) == {"e", "c"}
+    for row in made.itertuples():
+        known = {unit for one in lineage.parents(row.parent) for unit in units.UNIT.findall(contents[one])}
+        assert set(units.UNIT.findall(row.content)) <= known
+        assert " " not in row.content or row.label == "e"
+
+
+def test_a_chain_counts_what_follows_each_context() -> None:
+    follows = markov.chain(["a b a", "a c"], order=1)
+    assert follows["a",] == {"b": 1, "c": 1, markov.END: 1}
+    assert follows[markov.BEGIN,] == {"a": 2}
+    assert follows[()] == {"a": 3, "b": 1, "c": 1, markov.END: 2}

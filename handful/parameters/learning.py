@@ -1,5 +1,6 @@
 """The sections of params.yaml about learning: from augmenting the rows to evaluating the student."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,11 +19,18 @@ class Probe(Section):
 Operation = Annotated[TextOperation | ImageOperation, Field(discriminator="kind")]
 
 
+class Quality(Section):
+    """What a new row is judged by: its distance to the mean of its class, or how likely a probe finds its label."""
+
+    kind: Literal["euclidean", "mahalanobis", "likelihood"]
+
+
 class Augment(Section):
     """New rows per labelled row for each operation, and the share of the worst by quality that is dropped."""
 
     operations: tuple[Operation, ...]
     rows_per_example: Count
+    quality: Quality
     share_dropped: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -32,8 +40,41 @@ class Selection(Section):
     kind: Literal["random", "farthest_point", "facility_location"]
 
 
+class SourceSelection(Section):
+    """The same for source rows; by density ratio those come first that are most like the labelled and pool rows."""
+
+    kind: Literal["random", "farthest_point", "facility_location", "density_ratio"]
+
+
+class Bound(Section):
+    """Added rows must lie within, both ends included; `column` is `size` or a measure of augmented rows."""
+
+    column: Literal["size", "euclidean", "mahalanobis", "likelihood", "diversity", "quality"]
+    minimum: float | None
+    maximum: float | None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both bounds as numbers."""
+        lowest = -math.inf if self.minimum is None else self.minimum
+        return lowest, math.inf if self.maximum is None else self.maximum
+
+
+class Pruning(Section):
+    """Whether labelled rows whose label looks wrong may be left out, where the gate says that it helps."""
+
+    kind: Literal["none", "cleanlab"]
+
+
+class LabelNext(Section):
+    """How many pool rows are proposed for labelling, and how they are chosen."""
+
+    kind: Literal["random", "margin", "badge", "margin_facility_location", "weighted_facility_location"]
+    count: Count
+
+
 class Gate(Section):
-    """Repeated stratified cross-validation: an addition is used if its mean gain exceeds the bound.
+    """Repeated stratified cross-validation: an addition is used if it clearly lowers log loss and costs no accuracy.
 
     `minimum_gain` is counted in standard errors of the paired gain over the labelled rows.
     """
@@ -50,13 +91,16 @@ class Select(Section):
     """
 
     gate: Gate
+    prune_noise: Pruning
+    filter: tuple[Bound, ...]
     selection: Selection
+    source_selection: SourceSelection
     augmented_rows_per_class: Count
     pool_rows_per_class: Count
     source_rows_per_class: Count
     minimum_confidence: Share
     added_weight: Annotated[float, Field(gt=0.0, le=1.0)]
-    label_next: Count
+    label_next: LabelNext
 
 
 class NoPretraining(Section):

@@ -44,6 +44,71 @@ class LabelTemplates(Section):
         return self
 
 
+class SegmentRecombination(Section):
+    """Texts of a class cut into `segments` parts, of which each comes from one of two texts (Lotte 2015)."""
+
+    kind: Literal["segment_recombination"]
+    segments: Annotated[int, Field(ge=2, le=8)]
+
+
+class MarkovGeneration(Section):
+    """Texts written by a Markov chain of that `order` over `parents` texts of a class.
+
+    Few parents: a fold that holds out one of them cannot use the text.
+    """
+
+    kind: Literal["markov_generation"]
+    order: Annotated[int, Field(ge=1, le=5)]
+    parents: Annotated[int, Field(ge=1, le=10)]
+
+
+class BeamSearch(Section):
+    """The likeliest texts that a search with so many beams finds."""
+
+    kind: Literal["beam"]
+    beams: Annotated[int, Field(ge=1, le=32)]
+
+
+class Sampling(Section):
+    """Texts drawn token by token, out of the likeliest that make up `top_p` (Holtzman et al. 2020)."""
+
+    kind: Literal["sampling"]
+    temperature: Positive
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+Decoding = Annotated[BeamSearch | Sampling, Field(discriminator="kind")]
+Checkpoint = Annotated[str, Field(min_length=1)]
+
+
+class BackTranslation(Section):
+    """Texts translated by one MarianMT checkpoint and back by another; each a local folder or a name on the hub.
+
+    There they go by beam search with `beams`, back by `decoding`.
+    """
+
+    kind: Literal["back_translation"]
+    forward: Checkpoint
+    backward: Checkpoint
+    beams: Annotated[int, Field(ge=1, le=32)]
+    decoding: Decoding
+    max_tokens: Annotated[int, Field(ge=1, le=1024)]
+
+
+class LanguageModelGeneration(Section):
+    """Texts that a causal language model, a local folder or a name on the hub, writes after some of a class.
+
+    The prompt is a line that may hold `{label}`, and below it `examples` texts.
+    """
+
+    kind: Literal["language_model_generation"]
+    name: Checkpoint
+    prompt: Annotated[str, Field(min_length=1)]
+    examples: Annotated[int, Field(ge=1, le=32)]
+    decoding: Decoding
+    max_tokens: Annotated[int, Field(ge=1, le=1024)]
+
+
 class LinearStudent(Section):
     """A linear layer over hashed character and word n-grams and static token embeddings, stored in int8."""
 
@@ -68,5 +133,13 @@ class ShallowTransformerStudent(Section):
 
 
 TextBackbone = PretrainedBackbone
-TextOperation = RandomEdit | ContextualReplacement | LabelTemplates
+TextOperation = (
+    RandomEdit
+    | ContextualReplacement
+    | LabelTemplates
+    | SegmentRecombination
+    | MarkovGeneration
+    | BackTranslation
+    | LanguageModelGeneration
+)
 TextStudent = LinearStudent | ShallowTransformerStudent

@@ -1,0 +1,26 @@
+"""What the operations on texts give, and the randomness that each new row has to itself."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Draft(NamedTuple):
+    """One new text; `parent` as handful.lineage writes it."""
+
+    content: str
+    label: str
+    parent: str
+    operation: str
+
+
+def random_of(seed: int, parent: str, operation: str, number: int) -> np.random.Generator:
+    """A generator that depends on the seed, the first parent, the operation and the row's number, on nothing else."""
+    return np.random.default_rng(seed_of(seed, parent, operation, number))
+
+
+def seed_of(*parts: object) -> int:
+    """A seed of 64 bits out of whatever a row depends on."""
+    digest = hashlib.blake2b(" ".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

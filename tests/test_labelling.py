@@ -1,0 +1,70 @@
+"""The rows to label next: uncertain ones, unlike each other, and never one twice."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import softmax
+
+from handful import labelling
+
+
+def pool(rows: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    points = random.normal(size=(rows, 5)).astype(np.float32)
+    return points / np.linalg.norm(points, axis=1, keepdims=True), softmax(random.normal(size=(rows, classes)), axis=1)
+
+
+@given(
+    rows=st.integers(0, 30),
+    count=st.integers(1, 40),
+    classes=st.integers(2, 4),
+    seed=st.integers(0, 5),
+    kind=st.sampled_from(sorted(labelling.STRATEGIES)),
+)
+def test_distinct_rows_are_proposed_and_no_more_than_wanted(
+    rows: int, count: int, classes: int, seed: int, kind: str
+) -> None:
+    embeddings, probabilities = pool(rows, classes, seed)
+    chosen = labelling.STRATEGIES[kind](embeddings, probabilities, count, seed)
+    assert len(chosen) == min(rows, count) == len(set(chosen.tolist()))
+    assert chosen.tolist() == labelling.STRATEGIES[kind](embeddings, probabilities, count, seed).tolist()
+
+
+@pytest.mark.parametrize("kind", sorted(set(labelling.STRATEGIES) - {"random"}))
+def test_the_row_proposed_first_is_uncertain(kind: str) -> None:
+    embeddings, _ = pool(100, 2, 0)
+    probabilities = np.full((100, 2), 0.5)
+    probabilities[10:] = [0.99, 0.01]
+    assert labelling.STRATEGIES[kind](embeddings, probabilities, 1, 0)[0] < 10
+
+
+def test_equally_uncertain_rows_are_proposed_from_different_places() -> None:
+    embeddings = np.repeat(np.eye(4, dtype=np.float32), 10, axis=0)
+    probabilities = np.full((40, 3), 1 / 3)
+    for kind in ("badge", "margin_facility_location", "weighted_facility_location"):
+        chosen = labelling.STRATEGIES[kind](embeddings, probabilities, 4, 0)
+        assert sorted(embeddings[chosen].argmax(axis=1).tolist()) == [0, 1, 2, 3], kind
+
+
+def test_what_stands_for_many_uncertain_rows_comes_before_a_loner() -> None:
+    crowd, loner = np.repeat(np.eye(3, dtype=np.float32)[:1], 20, axis=0), np.eye(3, dtype=np.float32)[1:2]
+    probabilities = np.full((21, 2), 0.5)
+    probabilities[0] = [0.9, 0.1]
+    chosen = labelling.weighted_facility_location(np.concatenate([crowd, loner]), probabilities, 2, 0)
+    assert 0 < chosen[0] < 20
+    assert chosen[1] == 20
+
+
+def test_distances_of_gradients_are_those_of_the_gradients_written_out() -> None:
+    embeddings, probabilities = pool(12, 3, 4)
+    errors = probabilities - np.eye(3)[probabilities.argmax(axis=1)]
+    gradients = (errors[:, :, None] * embeddings[:, None, :]).reshape(12, -1)
+    first = int((gradients**2).sum(axis=1).argmax())
+    distances = ((gradients - gradients[first]) ** 2).sum(axis=1)
+    second = np.random.default_rng(7).choice(12, p=distances / distances.sum())
+    assert labelling.badge(embeddings, probabilities, 2, 7).tolist() == [first, second]
+
+
+def test_the_margin_is_between_the_two_likeliest_classes() -> None:
+    assert labelling.margins(np.array([[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]])) == pytest.approx([0.2, 0.7])
