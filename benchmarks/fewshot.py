@@ -144,15 +144,16 @@ def _parameters_for(folder: DataFolder, asked: argparse.Namespace) -> tuple[Path
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.fewshot", description=__doc__)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a data folder; may be repeated")
-    parser.add_argument("--shots", type=_count, required=True, help="rows per class that keep their label")
-    parser.add_argument("--seeds", type=_count, required=True, help="how many draws: seeds 0, 1, 2 and so on")
+    parser.add_argument("--shots", type=count, required=True, help="rows per class that keep their label")
+    parser.add_argument("--seeds", type=count, required=True, help="how many draws: seeds 0, 1, 2 and so on")
     parser.add_argument("--systems", type=_systems, required=True, help=",".join(SYSTEMS))
     parser.add_argument("--out", type=Path, required=True, help="JSON file of records; a run goes on where it stopped")
     parser.add_argument("--params", type=Path, help="parameter file, else the one that fits the data's modality")
     return parser.parse_args(arguments)
 
 
-def _count(value: str) -> int:
+def count(value: str) -> int:
+    """Read a whole number from 1 off the command line."""
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {value!r} instead")
     return int(value)

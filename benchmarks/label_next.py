@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks import folders
+from benchmarks import fewshot, folders
 from handful import parameters, probe
 from handful.embedding import embed
 from handful.errors import DataError, HandfulError
@@ -127,17 +127,11 @@ def _rows(folder: folders.DataFolder, values: parameters.Parameters) -> Rows:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.label_next", description=__doc__)
     parser.add_argument("--data", type=Path, action="append", required=True, help="a data folder; may be repeated")
-    parser.add_argument("--start", type=_count, required=True, help="labels per class before the first round")
-    parser.add_argument("--rounds", type=_count, required=True, help="how often rows are proposed and labelled")
-    parser.add_argument("--batch", type=_count, required=True, help="how many rows in each round")
-    parser.add_argument("--seeds", type=_count, required=True, help="how many draws: seeds 0, 1, 2 and so on")
+    parser.add_argument("--start", type=fewshot.count, required=True, help="labels per class before the first round")
+    parser.add_argument("--rounds", type=fewshot.count, required=True, help="how often rows are proposed and labelled")
+    parser.add_argument("--batch", type=fewshot.count, required=True, help="how many rows in each round")
+    parser.add_argument("--seeds", type=fewshot.count, required=True, help="how many draws: seeds 0, 1, 2 and so on")
     return parser.parse_args(arguments)
-
-
-def _count(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {value!r} instead")
-    return int(value)
 
 
 if __name__ == "__main__":

@@ -88,12 +88,12 @@ def tables(records: Sequence[Record]) -> str:
     groups = _group(records, lambda record: (record["data"], record["shots"], record["system"]))
     header = ["data", "shots", "system", "seeds", *(heading for heading, *_ in COLUMNS)]
     cells = {key: [_cell(group, *column[1:]) for column in COLUMNS] for key, group in groups.items()}
-    parts = [_markdown(header, [[*map(str, key), str(len(groups[key])), *line] for key, line in cells.items()])]
+    parts = [markdown(header, [[*map(str, key), str(len(groups[key])), *line] for key, line in cells.items()])]
     for reference in ("teacher", "student"):
         beside = {key: _ratios(group, records, reference) for key, group in groups.items()}
         if ratios := [[*map(str, key), *line] for key, line in beside.items() if line]:
             header = ["data", "shots", f"÷ {reference}", *(name.removesuffix("_bytes") for name in RATIOS)]
-            parts.append(_markdown(header, ratios))
+            parts.append(markdown(header, ratios))
     return "\n\n".join([*parts, *_unequal_draws(records)]) + "\n"
 
 
@@ -163,7 +163,8 @@ def _unequal_draws(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, padded so that it reads well as text too."""
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     rows = [header, ["-" * width for width in widths], *lines]
     padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
