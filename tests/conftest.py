@@ -27,6 +27,17 @@ SENTENCES = [
 ]
 
 
+SECOND_STUDENT = {
+    "kind": "shallow_transformer",
+    "layers": 2,
+    "learning_rate": 1e-4,
+    "head_learning_rate": 1e-2,
+    "weight_decay": 0.01,
+    "epochs": 1,
+    "batch_size": 32,
+}
+
+
 def write_rows(folder: Path) -> None:
     """A small data set: three classes, 6 labelled rows and 10 test rows each, and 30 pool rows."""
     made = {
@@ -51,7 +62,7 @@ def small_repository(folder: Path) -> Path:
     values["raw"] = "data/raw/small"
     values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4}
     values["pretrain_transfer"]["minimum_rows"] = 0
-    values["distill"]["students"][1]["epochs"] = 1
+    values["distill"]["students"].append(SECOND_STUDENT)
     values["distill"]["transfer_rows"] = 200
     values["evaluate"]["latency_rows"] = 8
     values["ingest"]["near_duplicate_similarity"] = 1.0
