@@ -168,7 +168,7 @@ def push(root: Path) -> bool:
     if "origin" not in _git(root, "remote").split():
         return False
     try:
-        _git(root, "push", "--quiet", "origin", *TAGS)
+        _git(root, "push", "--quiet", "--atomic", "origin", *TAGS)
     except subprocess.CalledProcessError as error:
         said = str(error.stderr).strip()
     except subprocess.TimeoutExpired:
