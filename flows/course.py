@@ -7,8 +7,8 @@ from pathlib import Path
 from flows import champion, inputs, origin, versions
 from flows.commands import CommandError, git
 from flows.graph import Stage, read_stages
-from flows.night import Night
-from flows.outcome import KEPT, PROMOTED, UNCHANGED, NightError, Outcome
+from flows.night import Night, NightError
+from flows.outcome import KEPT, PROMOTED, UNCHANGED, Outcome
 from flows.worktree import begin, nights
 from handful import registry
 

@@ -10,6 +10,10 @@ HOME = Path(".prefect")
 TRAILER = "Night"  # the last line of a night's commit, by which it is known
 
 
+class NightError(Exception):
+    """A night cannot go on; what was at prod stays there."""
+
+
 @dataclass(frozen=True)
 class Night:
     """One night of the clone at `root`: its name is its date, with `-2` and so on for a second one of that date."""
@@ -21,6 +25,11 @@ class Night:
     def folder(self) -> Path:
         """The worktree; it is there until the night has ended well."""
         return self.root / HOME / "nights" / self.name
+
+    @property
+    def results(self) -> Path:
+        """What is kept of the night's results outside the cache, for people."""
+        return self.root / HOME / "results" / self.name
 
     @property
     def branch(self) -> str:

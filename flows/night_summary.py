@@ -11,7 +11,7 @@ from flows.commands import git
 from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.markdown import MOST_ROWS, section, table
-from flows.night import HOME, Night
+from flows.night import Night
 from flows.outcome import Outcome
 from handful import registry
 
@@ -60,11 +60,10 @@ def _changed(outcome: Outcome, stages: list[Stage]) -> str:
 
 
 def _keep(night: Night, stages: list[Stage]) -> Iterator[Path]:
-    kept = night.root / HOME / "results" / night.name
     for path in [night.folder / path for stage in stages for path in stage.announce.values()]:
         if path.is_file():  # a student is got by its version
-            kept.mkdir(parents=True, exist_ok=True)
-            yield Path(shutil.copy(path, kept))
+            night.results.mkdir(parents=True, exist_ok=True)
+            yield Path(shutil.copy(path, night.results))
 
 
 def _result(path: Path) -> list[str]:

@@ -15,8 +15,9 @@ from flows.artifacts import publish
 from flows.commands import CommandError, introduce
 from flows.course import Hands, pass_night
 from flows.graph import GraphError, Stage
+from flows.night import NightError
 from flows.night_summary import left_out, page
-from flows.outcome import STOPPED, NightError, Outcome
+from flows.outcome import STOPPED, Outcome
 from flows.stage_runs import run_stages
 from flows.worktree import only_night
 from handful.errors import HandfulError

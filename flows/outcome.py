@@ -9,10 +9,6 @@ from handful.registry import Version
 PROMOTED, KEPT, UNCHANGED, STOPPED = "promoted", "kept", "unchanged", "stopped"
 
 
-class NightError(Exception):
-    """A night cannot go on; what was at prod stays there."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How a night that was not stopped ended, why, the newest version, which was at prod before, and the verdict."""

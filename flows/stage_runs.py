@@ -7,8 +7,7 @@ from prefect.deployments import run_deployment
 
 from flows.deployments import deploy_stages
 from flows.graph import Stage
-from flows.night import Night
-from flows.outcome import NightError
+from flows.night import Night, NightError
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

@@ -41,7 +41,7 @@ def begin(root: Path, date: str) -> Night:
         git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)
     Path(git(night.folder, "rev-parse", "--absolute-git-dir").strip(), "index.lock").unlink(missing_ok=True)
     git(night.folder, "reset", "--quiet", "--hard", head)
-    _share_cache(root, night.folder)
+    share_cache(root, night.folder)
     return night
 
 
@@ -52,7 +52,7 @@ def _is_whole(night: Night) -> bool:
         return False
 
 
-def _share_cache(root: Path, folder: Path) -> None:
+def share_cache(root: Path, folder: Path) -> None:
     """Give DVC in the worktree the clone's cache, remotes and credentials; all else it keeps goes with the worktree."""
     from dvc.config import Config, merge
     from dvc.repo import Repo

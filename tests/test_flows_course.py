@@ -13,8 +13,8 @@ from flows.commands import CommandError, dvc, git
 from flows.course import Hands, pass_night
 from flows.graph import Stage
 from flows.launch import StageError, launch
-from flows.night import Night
-from flows.outcome import KEPT, PROMOTED, UNCHANGED, NightError, Outcome
+from flows.night import Night, NightError
+from flows.outcome import KEPT, PROMOTED, UNCHANGED, Outcome
 from handful import registry
 
 DATE = "2026-11-22"
