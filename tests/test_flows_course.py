@@ -1,12 +1,16 @@
 """A night from its first look at origin to prod, with real git, DVC and gto."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from toy_graph import SHORT, commit, toy_repository
+from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
 from flows.commands import CommandError, dvc, git
@@ -225,3 +229,66 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced(clone: Path) -> None:
     outcome = pass_night(clone, "2026-11-24", Hands(run, lambda outcome, stages: None, seen.said.append))
     assert (outcome.kind, registry.read(clone).champion.name) == (KEPT, "v1.0.0")
     assert "meanwhile v1.0.0" in outcome.reason
+
+
+KILLED_AFTER = {
+    "making the worktree": "flows.worktree.share_cache",
+    "comparing with the last version": "flows.inputs.changes",
+    "filling the champion's place": "flows.champion.fill",
+    "committing": "flows.versions.commit",
+    "pushing": "flows.versions.push",
+    "telling origin of the version": "handful.registry.register",
+    "promoting": "flows.versions.promote",
+    "clearing up": "flows.night.Night.finish",
+}
+KILLED_NIGHT = """
+import os, signal, sys
+from pathlib import Path
+from pkgutil import resolve_name
+from test_flows_course import Seen
+from flows.course import pass_night
+where, _, name = sys.argv[1].rpartition(".")
+owner = resolve_name(where)
+step = getattr(owner, name)
+
+def killed(*arguments, **named):
+    step(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+setattr(owner, name, killed)
+pass_night(Path.cwd(), "2026-11-23", Seen().hands())
+"""
+
+
+def bytes_of_student(root: Path, tmp_path: Path, name: str) -> bytes:
+    dvc(root, "artifacts", "get", ".", "student", "--stage", "prod", "--out", str(tmp_path / name))
+    return (tmp_path / name / "rows.txt").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with one night behind it and new rows, to be copied."""
+    folder = tmp_path_factory.mktemp("passed")
+    root = toy_repository(folder / "clone", SHORT)
+    commit(root)
+    night_of(root)
+    change(root, "rows\nmore\n")
+    return root
+
+
+@pytest.mark.parametrize("step", KILLED_AFTER.values(), ids=KILLED_AFTER.keys())
+def test_a_night_killed_after_any_step_goes_on_and_ends_as_an_undisturbed_one(
+    passed: Path, tmp_path: Path, step: str
+) -> None:
+    root = Path(shutil.copytree(passed, tmp_path / "clone", symlinks=True))
+    paths = os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])
+    command = [sys.executable, "-c", KILLED_NIGHT, step]
+    killed = subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    outcome, _ = night_of(root, "2026-11-23")
+    known = registry.read(root)
+    assert (outcome.kind, outcome.version.name) == (PROMOTED, "v2.0.0")
+    assert (known.champion.name, len(known.versions), len(known.assignments)) == ("v2.0.0", 2, 2)
+    assert bytes_of_student(root, tmp_path, "student") == b"validaterows\nmore\n"
+    assert not list((root / ".prefect" / "nights").glob("*"))
+    assert git(root, "status", "--porcelain") == ""
