@@ -54,8 +54,11 @@ class Night:
 
     def finish(self) -> None:
         """Remove the worktree; the branch keeps what was committed."""
+        removed = self.root / HOME / "removed"
+        shutil.rmtree(removed, ignore_errors=True)
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            self.folder.rename(removed)  # at once: half of a worktree would look like a night to be gone on with
+            shutil.rmtree(removed)
         git(self.root, "worktree", "prune")
 
     def forget(self) -> None:
