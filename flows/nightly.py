@@ -22,6 +22,7 @@ from flows.stage_runs import run_stages
 from flows.worktree import only_night
 from handful.errors import HandfulError
 
+FORESEEN = (NightError, CommandError, GraphError, HandfulError)  # their texts say all that a person needs
 KEY = "night"
 STAYS = "What was at prod stays there. Started again on the same date, the night goes on where it stopped."
 
@@ -37,11 +38,14 @@ def nightly() -> State[Any]:
         introduce(root)
         try:
             outcome = pass_night(root, date, Hands(run_stages, _show, get_run_logger().info))
-        except (NightError, CommandError, GraphError, HandfulError) as error:
-            _tell(STOPPED, date, str(error), None)
-            text = [f"# Night of {date}: stopped", f"```text\n{error}\n```", STAYS, *left_out(root)]
+        except Exception as error:  # whatever it was: who waits for the event must hear of it
+            reason = str(error) if isinstance(error, FORESEEN) else f"{type(error).__name__}: {error}"
+            _tell(STOPPED, date, reason, None)
+            text = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", STAYS, *left_out(root)]
             create_markdown_artifact("\n\n".join(text), key=KEY)
-            return Failed(message=str(error))
+            if isinstance(error, FORESEEN):
+                return Failed(message=reason)
+            raise
         version = outcome.version.name if outcome.version else None
         _tell(outcome.kind, date, outcome.reason, version)
         return Completed(message=f"{version} {outcome.kind}. {outcome.reason}")

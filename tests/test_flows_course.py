@@ -166,6 +166,22 @@ def test_a_second_night_of_a_date_gets_a_name_of_its_own(clone: Path) -> None:
     assert night_of(clone)[0].night.name == f"{DATE}-2"
 
 
+def test_imported_rows_are_fetched_anew_and_only_new_ones_make_a_version(clone: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source.txt"
+    source.write_text("rows\n")
+    git(clone, "rm", "--quiet", "raw.txt")
+    dvc(clone, "import-url", str(source), "raw.txt")
+    commit(clone)
+    imported = (clone / "raw.txt.dvc").read_text()
+    night_of(clone)
+    source.write_text("rows\nnew\n")
+    outcome, _ = night_of(clone, "2026-11-23")
+    assert outcome.version.name == "v2.0.0"
+    assert git(clone, "diff", "--name-only", "HEAD", outcome.night.branch, "--", "raw.txt.dvc") == "raw.txt.dvc\n"
+    assert night_of(clone, "2026-11-24")[0].kind == UNCHANGED
+    assert (clone / "raw.txt.dvc").read_text() == imported
+
+
 def test_without_a_commit_the_night_says_so(tmp_path: Path) -> None:
     with pytest.raises(NightError, match="no commit yet"):
         night_of(toy_repository(tmp_path / "clone", SHORT))
