@@ -133,7 +133,7 @@ def children(running: Running, night: dict[str, Any]) -> list[dict[str, Any]]:
 
 def artifacts(running: Running, run: str) -> dict[str, dict[str, Any]]:
     found = running.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}})
-    return {artifact["type"]: artifact for artifact in found}
+    return {artifact["key"] if artifact["key"] == "night" else artifact["type"]: artifact for artifact in found}
 
 
 def test_the_next_nights_are_scheduled(running: Running) -> None:
@@ -143,9 +143,9 @@ def test_the_next_nights_are_scheduled(running: Running) -> None:
     assert all(run["auto_scheduled"] and run["expected_start_time"][11:16] == "02:00" for run in runs)
 
 
-def test_a_pool_takes_one_run_at_a_time_and_parent_and_stages_have_different_ones(running: Running) -> None:
+def test_a_pool_takes_one_stage_at_a_time_and_nights_wait_for_nobody(running: Running) -> None:
     pools = {pool["name"]: pool for pool in running.ask("work_pools/filter")}
-    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": 1, "gpu": 1}
+    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": None, "gpu": 1}
 
 
 def test_a_night_runs_each_stage_as_a_run_of_its_own_on_its_pool(running: Running, night: dict[str, Any]) -> None:
@@ -172,6 +172,18 @@ def test_a_stages_run_shows_its_lines_its_progress_its_metrics_and_its_report(
     assert {"teacher", "student"} <= {row["part"] for row in table}
     assert all(row["accuracy"] for row in table if row["part"] in ("teacher", "student"))
     assert "](data:image/png;base64," in shown["markdown"]["data"]
+
+
+def test_the_nights_page_says_what_was_decided_and_an_event_tells_it(running: Running, night: dict[str, Any]) -> None:
+    page = artifacts(running, night["id"])["night"]["data"]
+    for part in ("Champion beside challenger", "challenger v1.0.0", "Rows to label next", "report.html"):
+        assert part.lower() in page.lower()
+    told = wait_for(
+        lambda: running.ask("events/filter", filter={"event": {"prefix": ["handful.night."]}})["events"], "the event"
+    )
+    assert [(event["resource"]["prefect.resource.id"], event["payload"]["version"]) for event in told] == [
+        ("handful.night", "v1.0.0")
+    ]
 
 
 @pytest.fixture(scope="module")
