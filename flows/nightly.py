@@ -9,6 +9,7 @@ from prefect.deployments import run_deployment
 from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
+from flows.children import cancelled_together
 from flows.deployments import deploy_stages
 from flows.graph import read_stages
 from flows.summary import summary
@@ -23,7 +24,8 @@ def nightly() -> State[Any]:
     stages = read_stages(root)
     deploy_stages(stages, root)  # dvc.yaml may have got another stage since the last night
     for stage in stages:
-        run = cast(FlowRun, run_deployment(f"stage/{stage.name}", poll_interval=SECONDS_BETWEEN_LOOKS))
+        with cancelled_together():
+            run = cast(FlowRun, run_deployment(f"stage/{stage.name}", poll_interval=SECONDS_BETWEEN_LOOKS))
         if run.state is None or not run.state.is_completed():
             return Failed(message=f"{run.state_name}: {run.state.message if run.state else stage.name}")
     for stage in stages:
