@@ -1,13 +1,16 @@
-"""The Prefect of this clone: everything under .prefect, on the loopback alone, and nothing phones home."""
+"""The Prefect of this clone: everything under .prefect, reached as server.yaml says, and nothing phones home."""
 
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ADDRESS = "127.0.0.1"
+from flows.access import Access
+
+# Prefect allows no shorter time. The automation that finds dead runs waits for two of these.
+HEARTBEAT_SECONDS = 30
 
 
-def enter(root: Path, server: str) -> None:
+def enter(root: Path, server: str, access: Access) -> None:
     """Make the environment of this process, and of its children, that of the clone at `root`.
 
     `server` is the address of the server that runs, or will. Call it before Prefect is imported, which reads its
@@ -24,11 +27,17 @@ def enter(root: Path, server: str) -> None:
         "PYTHONPATH": str(root),
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_API_HOST": ADDRESS,
-        # Without the port of its own, the dashboard would call 4200 wherever the server listens.
+        **access.settings(),
         "PREFECT_API_URL": f"{server}/api",
         "PREFECT_SERVER_API_PORT": str(urlsplit(server).port),
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        # The browser calls the address from which it has the dashboard: it may be on another machine.
+        "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        # How soon the stages of a cancelled night are cancelled too.
+        "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "2",
+        # Runs go with their logs and artifacts after 90 days; Prefect itself forgets events alone.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
