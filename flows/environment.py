@@ -34,6 +34,8 @@ def enter(root: Path, server: str, access: Access) -> None:
         # The browser calls the address from which it has the dashboard: it may be on another machine.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        # The pages of the second dashboard load a tracker from elsewhere, whatever is set; those of the first do not.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         # Runs go with their logs and artifacts after 90 days; Prefect itself forgets events alone.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

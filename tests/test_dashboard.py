@@ -113,6 +113,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     options.binary_location = chromium
     for flag in CHROMIUM_FLAGS:
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
         yield chrome
@@ -121,6 +122,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 def see(browser: webdriver.Chrome, xpath: str) -> WebElement:
     """Wait until something is there to be seen."""
     return WebDriverWait(browser, 60).until(visibility_of_element_located((By.XPATH, xpath)))
+
+
+def test_the_dashboard_calls_nobody_but_its_server(running: Running, browser: webdriver.Chrome) -> None:
+    browser.get(running.url)  # whichever dashboard it leads to
+    see(browser, "//a[normalize-space()='Deployments']").click()
+    see(browser, "//*[normalize-space()='nightly']")
+    told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [one["params"]["request"]["url"] for one in told if one["method"] == "Network.requestWillBeSent"]
+    assert any("/api/" in url for url in asked)
+    assert [url for url in asked if not url.startswith((running.url, "data:", "blob:", "chrome:"))] == []
 
 
 def test_the_page_of_the_night_lists_the_stages_as_completed(
