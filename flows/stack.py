@@ -48,7 +48,9 @@ class Stack:
 
     def is_up(self) -> bool:
         """Tell whether all that was started lives and the server answers."""
-        return 0 < len(self.state["processes"]) == len(self.running()) and answers(self.url)
+        started = self.state["processes"]
+        # Without the settings, an earlier version of this file has started it, and it is to be started anew.
+        return "settings" in self.state and 0 < len(started) == len(self.running()) and answers(self.url)
 
     def start(self, name: str, *command: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
