@@ -80,7 +80,7 @@ def disturbed(stack: Stack, target: str, second: float, expected: str, draw: ran
     hit = kill(stack, target, first, draw)
     if target in ("worker", "server"):
         stack.up()
-    wait_for(lambda: stack.state(first) in ENDED, LONGEST_NIGHT_SECONDS)
+    wait_for(lambda: stack.state(first) in ENDED and not stack.processes("flow"), LONGEST_NIGHT_SECONDS)
     ended = night(stack)
     outcome = Outcome(target, second, hit, ended, time.monotonic() - started)
     outcome.broken = broken_promises(stack, ended, expected)

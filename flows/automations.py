@@ -10,7 +10,6 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from flows.blocks import on_server
-from flows.environment import HEARTBEAT_SECONDS
 from flows.rules import Rule, Rules
 
 TAG = "handful"  # ours to change and to delete: an automation without it is the user's own
@@ -19,6 +18,7 @@ RUNNING = "prefect.flow-run.Running"
 ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Unchanged", "Cached", "Failed", "Cancelled", "Crashed")}
 SILENT = "Its process has shown no sign of life: it was killed, or its machine went down."
 STUCK = "It was given to a worker and did not start. It would have kept its place in the pool for ever."
+SILENT_SECONDS = 75  # two signs of life missed, and on a busy machine some patience; marked within 90
 STUCK_SECONDS = 300
 
 
@@ -43,8 +43,7 @@ def _content(automation: AutomationCore) -> dict[str, Any]:
 
 
 def _ours() -> Iterator[AutomationCore]:
-    seconds = 2 * HEARTBEAT_SECONDS
-    yield _crash("handful: runs whose process died", SILENT, seconds, {HEARTBEAT}, {HEARTBEAT, *ENDS})
+    yield _crash("handful: runs whose process died", SILENT, SILENT_SECONDS, {HEARTBEAT}, {HEARTBEAT, *ENDS})
     yield _crash("handful: runs that do not start", STUCK, STUCK_SECONDS, {PENDING}, {RUNNING, HEARTBEAT, *ENDS})
 
 

@@ -6,9 +6,6 @@ from urllib.parse import urlsplit
 
 from flows.access import Access
 
-# Prefect allows no shorter time. The automation that finds dead runs waits for two of these.
-HEARTBEAT_SECONDS = 30
-
 
 def enter(root: Path, server: str, access: Access) -> None:
     """Make the environment of this process, and of its children, that of the clone at `root`.
@@ -36,7 +33,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
         # The pages of the second dashboard load a tracker from elsewhere, whatever is set; those of the first do not.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # Prefect allows no shorter time; flows/automations.py listens
         # Runs go with their logs and artifacts after 90 days; Prefect itself forgets events alone.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
