@@ -227,6 +227,7 @@ async def rows(database: str, table: str) -> int:
 
 
 def test_one_setting_moves_the_server_to_postgresql(running: Running) -> None:
+    (running.root / "seconds.txt").write_text("0")
     with postgres() as database:
         settings(running.root, database=database)
         done = flows(running.root, "up", "--port", running.url.rsplit(":")[-1])  # a worker was killed: all starts anew
