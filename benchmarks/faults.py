@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import toy
 from benchmarks.stack import ENDED, SIGNS, Stack, wait_for
+from handful import registry
 
 NIGHT = "nightly/nightly"
 SECONDS_OF_A_STAGE = 1.0
@@ -50,12 +51,12 @@ def main() -> None:
 
 
 def run(stack: Stack, targets: list[str], moments: int, draw: random.Random) -> list[Outcome]:
-    """One undisturbed night, and then the disturbed ones, each from the same start."""
-    started = time.monotonic()
-    ended = night(stack)
-    seconds, expected = time.monotonic() - started, toy.student(stack.root)
-    if ended != "COMPLETED":
-        raise RuntimeError(f"The undisturbed night ended as {ended}. Look into {stack.root / '.prefect'}.")
+    """One night that makes the champion, one undisturbed with worse rows, and then the same one disturbed."""
+    undisturbed(stack)
+    toy.write_rows(stack.root, 1, 0.7)
+    toy.keep(stack.root)
+    seconds = undisturbed(stack)
+    expected = toy.student(toy.newest(stack.root))
     outcomes = []
     for target in targets:
         for _ in range(moments):
@@ -63,6 +64,15 @@ def run(stack: Stack, targets: list[str], moments: int, draw: random.Random) -> 
             outcomes.append(disturbed(stack, target, draw.uniform(0, seconds), expected, draw))
             say(line(outcomes[-1]))  # the table is hours away
     return outcomes
+
+
+def undisturbed(stack: Stack) -> float:
+    """Run a night, which has to complete, and return its seconds."""
+    started = time.monotonic()
+    ended = night(stack)
+    if ended != "COMPLETED":
+        raise RuntimeError(f"The undisturbed night ended as {ended}. Look into {stack.root / '.prefect'}.")
+    return time.monotonic() - started
 
 
 def night(stack: Stack) -> str:
@@ -101,13 +111,15 @@ def broken_promises(stack: Stack, ended: str, expected: str) -> list[str]:
     """Name each promise that does not hold after the night that was started again."""
     at_work = ("stage", "dvc", "flow")
     alone = wait_for(lambda: not any(stack.processes(kind) for kind in at_work), SECONDS_TO_SETTLE)
+    newest = toy.newest(stack.root)
     held = {
         f"ended as {ended}": ended == "COMPLETED",
-        "another student": toy.student(stack.root) == expected,
+        "another student": toy.student(newest) == expected,
         "a process left": alone,
         "a place in a pool left": wait_for(lambda: stack.slots() == 0, SECONDS_TO_SETTLE),
-        "half-written artefacts": not toy.half_written(stack.root),
+        "half-written artefacts": not toy.half_written(stack.root, newest),
         "a worse student promoted": not toy.worse_promoted(stack.root),
+        "another number of versions": len(registry.read(stack.root).versions) == 2,
     }
     return [promise for promise, holds in held.items() if not holds]
 

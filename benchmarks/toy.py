@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
+from handful import registry
+
 # A stage of any name: it reads the folders before it and writes its own in parts, so that it can be killed half-way.
+# The last line, which only a whole one has, is how good the student of these rows is.
 WORK = '''"""Write one stage's outputs from those before it, slowly."""
 
 import hashlib
@@ -18,6 +21,12 @@ import json
 import sys
 import time
 from pathlib import Path
+
+
+def quality(source):
+    rows = source if source.is_file() else source / "rows.txt"
+    return rows.read_text().splitlines()[-1]
+
 
 name, seconds, *sources, out = sys.argv[1:]
 seen = hashlib.sha256(name.encode())
@@ -31,13 +40,21 @@ with (folder / "rows.txt").open("w") as rows:
         time.sleep(float(seconds) / 20)
         rows.write(f"{part} {seen.hexdigest()}\\n" * 2000)
         rows.flush()
+    rows.write(quality(Path(sources[0])))
 if name == "validate":
+    (folder / "profile.json").write_text(json.dumps({"test": seen.hexdigest()}))
     (folder.parent / "drift.json").write_text(json.dumps({"reference": None, "checks": [], "problem": None}))
 if name == "evaluate":
-    scores = {"accuracy": int(seen.hexdigest()[:4], 16) / 65536, "macro_f1": 0.5}
-    verdict = {"decision": "first", "reason": "There is no champion yet.", "difference": None, "interval": None}
-    metrics = {"classes": ["a", "b"], "rows": 360, "teacher": scores, "student": scores, "champion": None}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"verdict": verdict | {"mcnemar_p": None}}))
+    scores = {"accuracy": float(quality(Path(sources[0]))), "macro_f1": 0.5}
+    place = Path(sources[1])
+    champion, verdict = None, "first"
+    if (place / "version.json").exists():
+        before = float(quality(place / "student"))
+        champion = json.loads((place / "version.json").read_text()) | {"accuracy": before}
+        verdict = "promote" if scores["accuracy"] >= before else "keep"
+    metrics = {"classes": ["a", "b"], "rows": 360, "teacher": scores, "student": scores, "champion": champion}
+    reason = f"{scores['accuracy']} beside {champion and champion['accuracy']}"
+    (folder / "metrics.json").write_text(json.dumps(metrics | {"verdict": {"decision": verdict, "reason": reason}}))
     (folder / "report.md").write_text("# Report of the toy\\n")
 '''
 AFTER = {  # the folders that a stage reads, and those that it writes
@@ -47,21 +64,24 @@ AFTER = {  # the folders that a stage reads, and those that it writes
     "select": (["data/validate/rows", "data/augment"], "data/select"),
     "pretrain_transfer": (["data/select"], "data/pretrain_transfer"),
     "distill": (["data/pretrain_transfer"], "data/distill/student"),
-    "evaluate": (["data/distill/student"], "data/evaluate"),
+    "evaluate": (["data/distill/student", "data/champion"], "data/evaluate"),
 }
-STUDENT = AFTER["distill"][1]
+STUDENT, CHAMPION = AFTER["distill"][1], "data/champion"
+TAKES = {"student": STUDENT, "profile.json": f"{AFTER['validate'][1]}/profile.json"}
+KNOWN = (".git", ".dvc")
 METRICS = f"{AFTER['evaluate'][1]}/metrics.json"
 
 
 def make(project: Path, root: Path, seconds: float) -> Path:
     """Make the repository out of the orchestration of `project`; each stage takes so many seconds."""
-    shutil.copytree(project / "flows", root / "flows", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("prefect.yaml", ".gitignore", ".dvcignore"):
-        shutil.copy(project / name, root)
+    for package in ("flows", "handful"):
+        shutil.copytree(project / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("prefect.yaml", ".gitignore", ".dvcignore", f"{CHAMPION}/.gitignore"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(project / name, root / name)
     graph = {"stages": _stages(seconds), "artifacts": {"student": {"path": STUDENT, "type": "model"}}}
     files = {
         "work.py": WORK,
-        "raw.txt": "rows of night 0\n",
         "params.yaml": "seed: 0\n",
         "dvc.yaml": yaml.safe_dump(graph),
     }
@@ -70,8 +90,15 @@ def make(project: Path, root: Path, seconds: float) -> Path:
     git(root, "init", "--quiet", "--initial-branch", "main")
     dvc(root, "init", "--quiet")
     shutil.copy(project / ".dvc" / "config", root / ".dvc" / "config")
-    commit(root, "The toy")
+    write_rows(root, 0, 0.8)
     return root
+
+
+def write_rows(root: Path, number: int, quality: float) -> None:
+    """Let the rows of a night arrive, of which a student of this accuracy can be made."""
+    (root / "raw.txt").write_text(f"rows of night {number}\n{quality}\n", encoding="utf-8")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--allow-empty", "--message", f"Rows of night {number}")
 
 
 def _stages(seconds: float) -> dict[str, Any]:
@@ -80,8 +107,10 @@ def _stages(seconds: float) -> dict[str, Any]:
         command = f"python work.py {name} {seconds} {' '.join(sources)} {out}"
         stages[name] = {"cmd": command, "deps": ["work.py", *sources], "outs": [out]}
     stages["validate"]["outs"].append("data/validate/drift.json")
+    stages["validate"]["deps"].append(CHAMPION)
     stages["evaluate"]["outs"] = ["data/evaluate/report.md", "data/evaluate/rows.txt"]
-    stages["evaluate"] |= {"metrics": [{METRICS: {"cache": False}}], "meta": {"show": "data/evaluate/report.md"}}
+    meta = {"show": "data/evaluate/report.md", "champion": {"folder": CHAMPION, "takes": TAKES}}
+    stages["evaluate"] |= {"metrics": [{METRICS: {"cache": False}}], "meta": meta}
     return stages
 
 
@@ -97,34 +126,36 @@ def dvc(root: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
 
 
-def commit(root: Path, message: str) -> None:
-    """Commit all that git does not ignore."""
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--allow-empty", "--message", message)
+def newest(root: Path) -> Path:
+    """Lay out beside the repository what the newest version's commit and the cache hold of it; return where."""
+    folder, version = root.parent / "newest", registry.read(root).newest
+    shutil.rmtree(folder, ignore_errors=True)
+    git(root, "clone", "--quiet", "--shared", str(root), str(folder))
+    git(folder, "checkout", "--quiet", "--detach", version.revision if version else "HEAD")
+    dvc(folder, "cache", "dir", "--local", str(root / ".dvc" / "cache"))
+    if version is not None:
+        dvc(folder, "checkout", "--quiet")
+    return folder
 
 
-def workspace(root: Path) -> Path:
-    """Return where the last night worked: a worktree of its own under .prefect/nights, or the repository itself."""
-    return max([*root.glob(".prefect/nights/*/"), root], key=lambda folder: (folder != root, folder.name))
-
-
-def student(root: Path) -> str:
+def student(folder: Path) -> str:
     """Return a fingerprint of the student's files, or what is in their place."""
-    folder = workspace(root) / STUDENT
-    seen = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        seen.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
-    return seen.hexdigest() if folder.is_dir() else "no student"
+    place, seen = folder / STUDENT, hashlib.sha256()
+    for file in sorted(path for path in place.rglob("*") if path.is_file()):
+        seen.update(file.relative_to(place).as_posix().encode() + file.read_bytes())
+    return seen.hexdigest() if place.is_dir() else "no student"
 
 
-def half_written(root: Path) -> list[str]:
-    """Return the outputs that differ from dvc.lock, and the files of the cache that are not what their name says."""
-    changed = list(json.loads(dvc(workspace(root), "status", "--json")))
+def half_written(root: Path, folder: Path) -> list[str]:
+    """Return what is not whole or is left over: outputs unlike dvc.lock, files of cache and clone, worktrees."""
+    notes = [note for some in json.loads(dvc(folder, "status", "--json")).values() for note in some]
+    changed = [path for note in notes if isinstance(note, dict) for path in note.get("changed outs", ())]
     cached = [path for path in (root / ".dvc" / "cache" / "files" / "md5").glob("??/*") if path.is_file()]
     broken = [
         path.name for path in cached if hashlib.md5(path.read_bytes()).hexdigest() != f"{path.parent.name}{path.stem}"
     ]
-    return changed + broken
+    left = [path.name for path in root.glob(".prefect/nights/*")]
+    return [*changed, *broken, *left, *git(root, "status", "--porcelain").splitlines()]
 
 
 def worse_promoted(root: Path) -> list[str]:
@@ -134,14 +165,15 @@ def worse_promoted(root: Path) -> list[str]:
     return [tag for tag, decision in verdicts.items() if decision not in ("first", "promote")]
 
 
+def keep(root: Path) -> None:
+    """Keep what git and DVC know now, to return to it."""
+    for name in KNOWN:
+        shutil.copytree(root / name, root.parent / "kept" / name, symlinks=True)
+
+
 def reset(root: Path) -> None:
-    """Forget every night: what it made, what DVC remembers of it, its branches, worktrees and tags."""
-    for folder in (".dvc/cache", ".dvc/tmp", ".prefect/nights", "data"):
-        shutil.rmtree(root / folder, ignore_errors=True)
-    git(root, "worktree", "prune")
-    git(root, "clean", "--quiet", "--force", "-d", "-x", "--exclude", ".prefect")
-    git(root, "checkout", "--quiet", "--force", "main")
-    for kind, names in (("branch", "nightly/*"), ("tag", "student*")):
-        found = git(root, kind, "--list", names).split()
-        if found:
-            git(root, kind, *(["-D"] if kind == "branch" else ["--delete"]), *found)
+    """Return to what was kept, and forget every night since."""
+    shutil.rmtree(root / ".prefect" / "nights", ignore_errors=True)
+    for name in KNOWN:
+        shutil.rmtree(root / name)
+        shutil.copytree(root.parent / "kept" / name, root / name, symlinks=True)

@@ -3,9 +3,6 @@
 import asyncio
 import http.server
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -20,9 +17,10 @@ import pytest
 from connections import attempts, watch
 from postgres import postgres
 from running import Running, flows, free_port, of_stack, wait_for
-from toy_graph import toy_repository
+from toy_graph import commit, toy_repository
 
 from flows.graph import read_stages
+from flows.worktree import only_night
 
 AUTH = "team:a-long-password"
 SETTINGS = {"address": "127.0.0.1", "auth": AUTH, "database": "null"}
@@ -47,6 +45,7 @@ for _ in range(int(pathlib.Path(sys.argv[2]).read_text())):
     time.sleep(1)
 pathlib.Path(name).write_text("whole")
 """
+IGNORED = "/stubborn\n/doomed\n*.pid\nconnections.log\n"
 AUTOMATIONS = """blocks:
   webhook/team: {{url: "{url}", headers: {{content-type: application/json}}}}
 automations:
@@ -58,20 +57,11 @@ automations:
         block: webhook/team
         payload: '{{"night": {{{{ event.payload.date | tojson }}}}, "reason": {{{{ event.payload.reason | tojson }}}}}}'
 """
-EVENT = """from prefect.events import emit_event
-payload = {"date": "2026-03-01", "reason": 'the labels "drift"', "version": None}
-emit_event("handful.night.stopped", resource={"prefect.resource.id": "handful.night"}, payload=payload)
-"""
 
 
 def settings(root: Path, **values: str) -> None:
     lines = [f"{key}: {value}\n" for key, value in (SETTINGS | values).items()]
     (root / "server.yaml").write_text("".join(lines), encoding="utf-8")
-
-
-def calls(running: Running) -> dict[str, str]:
-    """What somebody sets who calls the server of this stack."""
-    return {"PREFECT_API_URL": f"{running.url}/api", "PREFECT_API_AUTH_STRING": AUTH, "PREFECT_HOME": "/nowhere"}
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
@@ -103,6 +93,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, receiver: tuple[str, list[
     root = toy_repository(tmp_path_factory.mktemp("stack") / "repository", GRAPH)
     for name, text in {"seconds.txt": "300", "forever.txt": "3000", "stubborn": "of before"}.items():
         (root / name).write_text(text)
+    (root / ".gitignore").write_text((root / ".gitignore").read_text() + IGNORED)
     (root / "stubborn.py").write_text(STUBBORN)
     (root / "automations.yaml").write_text(AUTOMATIONS.format(url=receiver[0]))
     settings(root)
@@ -119,9 +110,14 @@ def automations(running: Running) -> dict[str, dict[str, Any]]:
 
 
 def stage_of(running: Running, name: str) -> psutil.Process:
-    """The process of a stage, once it is under way."""
-    file = running.root / f"{name}.pid"
-    number = int(wait_for(lambda: file.exists() and file.read_text(), f"the stage {name}"))
+    """The process of a stage, once it is under way in the clone or in a night's worktree."""
+
+    def find() -> list[Path]:
+        files = [folder / f"{name}.pid" for folder in (running.root, *running.root.glob(".prefect/nights/*"))]
+        return [file for file in files if file.exists() and file.read_text()]
+
+    [file] = wait_for(find, f"the stage {name}")
+    number = int(file.read_text())
     file.unlink()
     return psutil.Process(number)
 
@@ -140,12 +136,22 @@ def test_a_call_without_the_password_gets_401(running: Running, path: str, auth:
     refused.value.close()
 
 
-def test_an_event_of_the_night_calls_the_webhook_that_the_user_chose(
+def test_a_night_that_is_stopped_calls_the_webhook_that_the_user_chose(
     running: Running, receiver: tuple[str, list[bytes]]
 ) -> None:
-    subprocess.run([sys.executable, "-c", EVENT], env=os.environ | calls(running), check=True)
+    run = running.ended(running.trigger("nightly/nightly"))  # on what is committed, and nothing is
+    assert run["state_type"] == "FAILED"
     [body] = wait_for(lambda: receiver[1], "the webhook", seconds=60)
-    assert json.loads(body) == {"night": "2026-03-01", "reason": 'the labels "drift"'}
+    assert json.loads(body) == {"night": run["expected_start_time"][:10], "reason": run["state"]["message"]}
+    assert "has no commit yet" in run["state"]["message"]
+
+
+def test_a_second_night_at_once_ends_and_says_so(running: Running) -> None:
+    with only_night(running.root) as ours:
+        second = running.ended(running.trigger("nightly/nightly"))
+    assert ours
+    assert second["state_type"] == "COMPLETED"
+    assert "Another night is running" in second["state"]["message"]
 
 
 def test_retraining_asks_for_a_restart_when_the_settings_have_changed(running: Running) -> None:
@@ -177,6 +183,7 @@ def test_up_again_changes_no_automation_and_drops_what_left_the_file(running: Ru
 @pytest.fixture(scope="module")
 def lost(running: Running) -> tuple[str, datetime]:
     """A run that was killed together with its worker, and when."""
+    commit(running.root)
     run = running.trigger("stage/doomed")
     stage = stage_of(running, "doomed")
     worker = running.workers()["worker-doomed"]
@@ -202,6 +209,8 @@ def test_a_cancelled_run_ends_its_stage_within_ten_seconds_and_leaves_the_worksp
     under_way = {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}
     left = {"state": under_way, "name": {"any_": ["nightly", "stubborn"]}}  # not the one that was killed
     wait_for(lambda: running.ask("flow_runs/count", flow_runs=left) == 0, "the runs to end", seconds=60)
+    with only_night(running.root) as ours:
+        assert ours  # no lock is left over
 
 
 def test_after_a_cancelled_run_the_next_one_is_whole(running: Running) -> None:
