@@ -1,7 +1,9 @@
 """The clean-up, with real git, DVC and gto."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,26 +25,32 @@ stages:
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with versions v1 to v5, of which v2 was at prod once and v3 is."""
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
-    folder = tmp_path / "clone"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone with versions v1 to v5, of which v2 was at prod once and v3 is, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "clone"
     folder.mkdir()
-    git(folder, "init", "--quiet")
-    dvc(folder, "init", "--quiet")
-    (folder / "dvc.yaml").write_text(GRAPH)
-    (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
-    for number in range(1, 6):
-        make(folder, f"rows {number}\n")
-        commit(folder)
-        git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
-        registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
-        if number in (2, 3):
-            registry.promote(folder, None)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+        git(folder, "init", "--quiet")
+        dvc(folder, "init", "--quiet")
+        (folder / "dvc.yaml").write_text(GRAPH)
+        (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
+        for number in range(1, 6):
+            make(folder, f"rows {number}\n")
+            commit(folder)
+            git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
+            registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
+            if number in (2, 3):
+                registry.promote(folder, None)
+        yield folder
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "clone", symlinks=True))
 
 
 def make(root: Path, rows: str) -> None:
@@ -72,6 +80,7 @@ def test_the_last_versions_and_all_that_was_ever_at_prod_stay_and_so_does_the_wo
     assert git(root, "status", "--porcelain") == " M dvc.lock\n M rows.txt\n"
 
 
+@pytest.mark.slow
 def test_what_a_branch_of_a_person_needs_stays(root: Path) -> None:
     git(root, "branch", "mine", registry.read(root).find("v1").revision)
     clean(root, 1, remote=False)

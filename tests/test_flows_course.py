@@ -113,6 +113,7 @@ def test_new_rows_make_a_version_that_replaces_the_champion_and_a_worse_one_does
     assert git(clone, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_after_a_rollback_new_rows_are_compared_with_what_was_rolled_back_to(clone: Path) -> None:
     night_of(clone)
     change(clone, "rows\nmore\n")
@@ -148,6 +149,7 @@ def test_a_failed_stage_stops_the_night_and_the_champion_stays_until_it_is_repai
     assert (outcome.kind, outcome.night.name, outcome.version.name) == (PROMOTED, "2026-11-23", "v2.0.0")
 
 
+@pytest.mark.slow
 def test_the_night_after_a_failed_one_begins_anew_and_clears_it_away(clone: Path) -> None:
     change(clone, "broken\n")
     with pytest.raises(StageError):
@@ -160,6 +162,7 @@ def test_the_night_after_a_failed_one_begins_anew_and_clears_it_away(clone: Path
     assert git(clone, "for-each-ref", f"refs/heads/{failed.branch}") == ""
 
 
+@pytest.mark.slow
 def test_a_second_night_of_a_date_gets_a_name_of_its_own(clone: Path) -> None:
     night_of(clone)
     change(clone, "rows\nmore\n")
@@ -257,6 +260,10 @@ KILLED_AFTER = {
     "promoting": "flows.versions.promote",
     "clearing up": "pathlib.Path.rename",
 }
+ALWAYS = ("filling the champion's place", "telling origin of the version")  # before the stages, and between two tags
+STEPS = [
+    pytest.param(step, id=name, marks=() if name in ALWAYS else pytest.mark.slow) for name, step in KILLED_AFTER.items()
+]
 KILLED_NIGHT = """
 import os, signal, sys
 from pathlib import Path
@@ -292,7 +299,7 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("step", KILLED_AFTER.values(), ids=KILLED_AFTER.keys())
+@pytest.mark.parametrize("step", STEPS)
 def test_a_night_killed_after_any_step_goes_on_and_ends_as_an_undisturbed_one(
     passed: Path, tmp_path: Path, step: str
 ) -> None:
