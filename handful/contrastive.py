@@ -57,7 +57,7 @@ def fine_tune(
         rate.step()
         if step % math.ceil(steps / REPORTS) == 0:
             progress.report(step / steps, f"{what}, step {step} of {steps}, loss {float(loss.detach()):.4f}")
-    network.cpu().eval()
+    network.cpu().eval().requires_grad_(True)  # whoever trains it further begins with nothing frozen
     return tuned
 
 
@@ -90,8 +90,9 @@ def _batches(
     Classes that are near each other are those that are confused (Wu et al. 2017 on why the choice of negatives
     decides). With few classes a batch holds them all.
     """
-    classes, codes = np.unique(labels, return_inverse=True)
-    rows_of = [np.flatnonzero(codes == code) for code in range(len(classes))]
+    drawn_from = np.flatnonzero(weights > 0)
+    classes, codes = np.unique(labels[drawn_from], return_inverse=True)
+    rows_of = [drawn_from[codes == code] for code in range(len(classes))]
     odds = [weights[rows] / weights[rows].sum() for rows in rows_of]
     centres = np.stack([embeddings[rows].mean(axis=0) for rows in rows_of])
     nearest = np.argsort(-(centres @ centres.T), axis=1)  # itself first, or nearly so

@@ -55,6 +55,7 @@ def markdown(findings: Findings) -> str:
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
         "## What was used for training",
         _table("| addition | rows offered | accuracy | log loss | verdict |", gate),
+        _teacher_made(findings),
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
         _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
@@ -108,6 +109,7 @@ def _context(findings: Findings) -> dict[str, Any]:
     scores, counts = findings.metrics, findings.confusion
     per_class = [row for row in metrics.per_class(counts, findings.labels) if row["support"]]
     tables = [{"name": name, **row} for name, row in findings.validation["tables"].items()]
+    candidates = [{**row, "name": _plain(row["kind"])} for row in findings.crossvalidation["candidates"]]
     return {
         "metrics": scores,
         "student": scores["student"],
@@ -123,7 +125,8 @@ def _context(findings: Findings) -> dict[str, Any]:
         "systems": _systems(scores),
         "gate": _gate(findings.gate),
         "operations": [row for row in _gate(findings.gate) if row["quality"]],
-        "candidates": [{**row, "name": _plain(row["kind"])} for row in findings.crossvalidation["candidates"]],
+        "candidates": [row for row in candidates if row["accuracy"] is not None],
+        "teacher_made": _teacher_made(findings),
         "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),
         "matrix": _matrix(counts, findings.labels),
@@ -182,6 +185,15 @@ def _promotion(scores: Mapping[str, Any]) -> list[str]:
     if scores["champion"] is None:
         return []
     return [f"**{scores['verdict']['decision'].capitalize()}.** {_escape(scores['verdict']['reason'])}"]
+
+
+def _teacher_made(findings: Findings) -> str:
+    """How the teacher was made, and what cross-validation said of it or why it was not asked."""
+    row = next(row for row in findings.crossvalidation["candidates"] if row["chosen"])
+    found = f"not cross-validated: {row['reason']}"
+    if row["accuracy"] is not None:
+        found = f"{percent(row['accuracy'])} right in cross-validation"
+    return f"The teacher was made by {_plain(row['kind'])}; {found}."
 
 
 def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -86,14 +86,15 @@ def choose(
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
     The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
-    best before it. One candidate alone, or fewer than `minimum_rows` labelled rows, are not cross-validated.
+    best before it. One candidate alone, or fewer than `minimum_rows` labelled rows, are not cross-validated: the
+    record then has the reason, and no numbers.
     """
     labelled = training[training["origin_kind"] == "labelled"]
-    if len(parameters.candidates) == 1 or len(labelled) < parameters.minimum_rows:
+    if reason := _unexamined(parameters, len(labelled)):
         first = parameters.candidates[0]
-        log.info("%s, not cross-validated: %d labelled rows", first.kind, len(labelled))
+        log.info("%s, not cross-validated: %s", first.kind, reason)
         teacher, _ = _train(first, backbone, training, head, seed, None, None, "training on all rows")
-        return teacher, [{"kind": first.kind, "chosen": True, **UNEXAMINED}]
+        return teacher, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, seed)
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
@@ -109,6 +110,15 @@ def choose(
     winner, epochs = parameters.candidates[best], epochs_of[best]
     teacher, _ = _train(winner, backbone, training, head, seed, epochs, None, "training on all rows")
     return teacher, records
+
+
+def _unexamined(parameters: PretrainTransfer, rows: int) -> str | None:
+    """Why the candidates are not cross-validated on so many labelled rows, as the end of a sentence."""
+    if len(parameters.candidates) == 1:
+        return "there is only one candidate"
+    if rows < parameters.minimum_rows:
+        return f"{rows} labelled rows are too few to tell candidates apart, {parameters.minimum_rows} are asked for"
+    return None
 
 
 def _train(
@@ -178,4 +188,5 @@ def _record(kind: str, probabilities: np.ndarray, labelled: pd.DataFrame, gain: 
         "log_loss": float(-np.log(true).mean()),
         "gain": gain.mean,
         "standard_error": gain.standard_error,
+        "reason": None,
     }

@@ -39,7 +39,7 @@ def pretrain_transfer(
     backbone: Backbone,
     seed: int,
 ) -> Transferred:
-    """Pretrain on all contents without labels, cross-validate the candidates on the labelled rows, train the winner.
+    """Pretrain on all contents without labels, choose among the candidates, and train the one that is taken.
 
     Args:
         training: the training table of select.

@@ -49,7 +49,8 @@ def small_repository(folder: Path) -> Path:
     write_rows(root / "data" / "raw" / "small")
     values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     values["raw"] = "data/raw/small"
-    values["pretrain_transfer"]["candidates"][1]["epochs"] = 2
+    values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4}
+    values["pretrain_transfer"]["minimum_rows"] = 0
     values["distill"]["students"][1]["epochs"] = 1
     values["distill"]["transfer_rows"] = 200
     values["evaluate"]["latency_rows"] = 8

@@ -182,7 +182,13 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "pool": {"rows": 9, "gain": 0.1, "standard_error": 0.1, "used": True, "reason": "it helps", "quality": None}
             | {"log_loss_gain": 0.2, "log_loss_standard_error": 0.1}
         },
-        "pretrain_transfer/crossvalidation.json": {"candidates": [], "backbone": "from scratch"},
+        "pretrain_transfer/crossvalidation.json": {
+            "candidates": [
+                {"kind": "linear_probe", "chosen": True, "reason": "there is only one candidate"}
+                | dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
+            ],
+            "backbone": "from scratch",
+        },
         "distill/distill.json": {"default": "cnn", "others": []},
     }
     for name, report in reports.items():

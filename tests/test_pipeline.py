@@ -14,7 +14,7 @@ import pytest
 import yaml
 from conftest import command, small_repository
 
-from handful import storage
+from handful import lineage, storage
 from handful.storage import read_json
 
 STAGES = ["ingest", "validate", "augment", "select", "pretrain_transfer", "distill", "evaluate"]
@@ -53,8 +53,17 @@ def test_no_row_is_lost_between_the_stages(trained: Path) -> None:
         assert len(rows("ingest", name)) == len(rows("validate/rows", name)) + (quarantined["table"] == name).sum()
     training, labelled = rows("select", "training"), rows("validate/rows", "labelled")
     assert set(labelled["id"]) == set(training.loc[training["origin_kind"] == "labelled", "id"])
-    parents = set(rows("augment", "rows")["parent"])
-    assert parents <= set(labelled["id"]) | {f"label:{label}" for label in labelled["label"]}
+    made_from = set(rows("augment", "rows")["parent"])
+    of_labels = {lineage.of_label(label) for label in labelled["label"]}
+    assert {parent for value in made_from for parent in lineage.parents(value)} <= set(labelled["id"])
+    assert {value for value in made_from if not lineage.parents(value)} <= of_labels
+
+
+def test_candidates_were_compared_and_one_was_chosen(trained: Path) -> None:
+    candidates = read_json(trained / "data" / "pretrain_transfer" / "crossvalidation.json")["candidates"]
+    teacher = read_json(trained / "data" / "pretrain_transfer" / "teacher" / "teacher.json")
+    assert [row["kind"] for row in candidates] == ["contrastive_fine_tuning", "linear_probe"]
+    assert [row["kind"] for row in candidates if row["chosen"]] == [teacher["kind"]]
 
 
 def test_nothing_changed_runs_nothing(trained: Path) -> None:

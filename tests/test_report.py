@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -156,6 +157,29 @@ def test_the_champion_stands_beside_the_challenger_with_verdict_and_drift() -> N
 
 def test_without_a_champion_nothing_is_said_of_one() -> None:
     assert "hampion" not in report.html(texts()) + report.markdown(texts())
+
+
+def test_the_candidates_are_shown_as_they_were_cross_validated() -> None:
+    page, summary = Page(report.html(texts())).text, report.markdown(texts())
+    assert "contrastive fine tuning80.0\u00a0%0.700–chosen" in page
+    assert "linear probe75.0\u00a0%0.700−5.0 ± 2.0 points" in page
+    told = "The teacher was made by contrastive fine tuning; 80.0\u00a0% right in cross-validation."
+    assert told in page
+    assert told in summary
+    assert "not cross-validated" not in page + summary
+
+
+def test_a_teacher_that_was_not_cross_validated_has_the_reason_and_no_numbers() -> None:
+    reason = "24 labelled rows are too few to tell candidates apart, 100 are asked for"
+    numbers = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
+    alone = {"kind": "contrastive_fine_tuning", "chosen": True, "reason": reason, **numbers}
+    findings = replace(texts(), crossvalidation={"candidates": [alone], "backbone": "a folder"})
+    page, summary = Page(report.html(findings)).text, report.markdown(findings)
+    told = f"The teacher was made by contrastive fine tuning; not cross-validated: {reason}."
+    assert told in page
+    assert told in summary
+    assert "None" not in page + summary
+    assert "best before" not in page
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")

@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handful import transfer
+from handful import lineage, transfer
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
-from handful.parameters.learning import FullFineTuning, LinearProbe, NoPretraining, PretrainTransfer, Probe
+from handful.parameters.learning import (
+    ContrastiveFineTuning,
+    FullFineTuning,
+    LinearProbe,
+    NoPretraining,
+    PretrainTransfer,
+    Probe,
+    Transfer,
+)
 from tests.images import encoded, noise, stripes
 
 BACKBONE = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)
@@ -22,10 +30,26 @@ TUNED = FullFineTuning(
     batch_size=16,
     patience=8,
 )
+DRAWN_TOGETHER = ContrastiveFineTuning(
+    kind="contrastive_fine_tuning",
+    learning_rate=0.01,
+    weight_decay=0.01,
+    temperature=0.1,
+    epochs=1,
+    minimum_steps=10,
+    batch_size=16,
+    frozen_layers=0,
+)
 
 
-def parameters(*candidates: LinearProbe | FullFineTuning) -> PretrainTransfer:
-    return PretrainTransfer(pretrain=NoPretraining(kind="none"), candidates=candidates, folds=3, minimum_gain=0.5)
+def parameters(*candidates: Transfer, minimum_rows: int = 0) -> PretrainTransfer:
+    return PretrainTransfer(
+        pretrain=NoPretraining(kind="none"),
+        candidates=candidates,
+        minimum_rows=minimum_rows,
+        folds=3,
+        minimum_gain=0.5,
+    )
 
 
 def table(contents: list[bytes], labels: list[str]) -> pd.DataFrame:
@@ -67,7 +91,8 @@ def copies(labelled: pd.DataFrame, origin_kind: str, parents: list[str] | None) 
 
 
 def accuracy(training: pd.DataFrame) -> float:
-    _, (record,) = transfer.choose(BACKBONE, training, parameters(FROZEN), FREE, seed=0)
+    """The cross-validated accuracy of the probe; it stands twice, for one candidate alone is not cross-validated."""
+    _, (record, _) = transfer.choose(BACKBONE, training, parameters(FROZEN, FROZEN), FREE, seed=0)
     return float(record["accuracy"])
 
 
@@ -78,6 +103,17 @@ def test_the_children_of_a_held_out_row_are_not_learned_from(unlearnable: pd.Dat
     assert accuracy(pd.concat([unlearnable, children], ignore_index=True)) == pytest.approx(alone, abs=0.1)
     # The same rows with no known parent give the answers away, so the test above would notice.
     assert accuracy(pd.concat([unlearnable, copies(unlearnable, "augmented", None)], ignore_index=True)) == 1
+
+
+def test_the_children_of_several_parents_are_not_learned_from_while_one_of_them_is_held_out(
+    unlearnable: pd.DataFrame,
+) -> None:
+    names = unlearnable["id"].tolist()
+    # Each a copy of one row, which says that it was made from that row and another one.
+    children = copies(
+        unlearnable, "augmented", [lineage.joined(pair) for pair in zip(names, [*names[1:], names[0]], strict=True)]
+    )
+    assert accuracy(pd.concat([unlearnable, children], ignore_index=True)) < 0.75
 
 
 def test_guesses_on_the_pool_are_not_learned_from_while_rows_are_held_out(unlearnable: pd.DataFrame) -> None:
@@ -92,7 +128,7 @@ def test_the_winner_learns_from_every_row_of_the_training_table(unlearnable: pd.
     assert teacher.predict(training["content"].tolist()) == training["label"].tolist()
 
 
-def test_the_simpler_candidate_wins_where_the_other_does_not_clearly_beat_it(lopsided: pd.DataFrame) -> None:
+def test_the_first_candidate_is_taken_where_no_other_clearly_beats_it(lopsided: pd.DataFrame) -> None:
     teacher, records = transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), FREE, seed=0)
     assert [record["kind"] for record in records] == ["linear_probe", "full_fine_tuning"]
     assert [record["chosen"] for record in records] == [True, False]
@@ -100,6 +136,45 @@ def test_the_simpler_candidate_wins_where_the_other_does_not_clearly_beat_it(lop
     assert records[1]["gain"] <= 0
     assert teacher.kind == "linear_probe"
     assert not teacher.backbone.adapted
+
+
+def test_the_first_candidate_is_taken_though_a_later_one_is_simpler_and_as_good(lopsided: pd.DataFrame) -> None:
+    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(DRAWN_TOGETHER, FROZEN), FREE, seed=0)
+    assert [record["kind"] for record in records] == ["contrastive_fine_tuning", "linear_probe"]
+    assert [record["accuracy"] for record in records] == [1, 1]
+    assert [(record["gain"], record["standard_error"]) for record in records] == [(0, 0), (0, 0)]
+    assert [record["chosen"] for record in records] == [True, False]
+    assert teacher.kind == "contrastive_fine_tuning"
+    assert teacher.backbone.adapted
+
+
+UNEXAMINED = {"accuracy": None, "log_loss": None, "gain": None, "standard_error": None}
+
+
+def test_one_candidate_alone_is_not_cross_validated(lopsided: pd.DataFrame) -> None:
+    teacher, (record,) = transfer.choose(BACKBONE, lopsided, parameters(FROZEN), FREE, seed=0)
+    assert record.items() >= {"kind": "linear_probe", "chosen": True, **UNEXAMINED}.items()
+    assert "one candidate" in record["reason"]
+    assert teacher.predict(lopsided["content"].tolist()) == lopsided["label"].tolist()
+
+
+def test_few_labelled_rows_are_not_cross_validated_and_the_first_candidate_is_taken(lopsided: pd.DataFrame) -> None:
+    # Rows that nobody labelled by hand do not count.
+    children = copies(lopsided, "augmented", lopsided["id"].tolist())
+    training = pd.concat([lopsided, children], ignore_index=True)
+    few = parameters(DRAWN_TOGETHER, FROZEN, minimum_rows=len(lopsided) + 1)
+    teacher, (record,) = transfer.choose(BACKBONE, training, few, FREE, seed=0)
+    assert record.items() >= {"kind": "contrastive_fine_tuning", "chosen": True, **UNEXAMINED}.items()
+    assert f"{len(lopsided)} labelled rows" in record["reason"]
+    assert teacher.kind == "contrastive_fine_tuning"
+    assert teacher.predict(lopsided["content"].tolist()) == lopsided["label"].tolist()
+
+
+def test_as_many_labelled_rows_as_asked_for_are_cross_validated(lopsided: pd.DataFrame) -> None:
+    enough = parameters(FROZEN, FROZEN, minimum_rows=len(lopsided))
+    _, records = transfer.choose(BACKBONE, lopsided, enough, FREE, seed=0)
+    assert [record["accuracy"] for record in records] == [1, 1]
+    assert [record["reason"] for record in records] == [None, None]
 
 
 def test_a_later_candidate_wins_by_a_clear_gain(lopsided: pd.DataFrame) -> None:

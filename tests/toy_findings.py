@@ -44,6 +44,13 @@ def verdict(rows: int, gain: float, used: bool, reason: str) -> dict[str, Any]:
     }
 
 
+def candidate(kind: str, accuracy: float, gain: float, chosen: bool) -> dict[str, Any]:
+    """What pretrain_transfer says of a candidate that was cross-validated."""
+    error = 0.02 if gain else 0.0
+    numbers = {"accuracy": accuracy, "log_loss": 0.7, "gain": gain, "standard_error": error}
+    return {"kind": kind, **numbers, "chosen": chosen, "reason": None}
+
+
 def leaning(truth: Sequence[str], classes: Sequence[str], skill: float, seed: int) -> np.ndarray:
     """Random probabilities [rows, classes] that lean to the true label, the more the higher the skill."""
     logits = np.random.default_rng(seed).normal(size=(len(truth), len(classes)))
@@ -98,8 +105,8 @@ def toy(
         },
         crossvalidation={
             "candidates": [
-                {"kind": "linear_probe", "accuracy": 0.8, "log_loss": 0.7, "gain": 0.0, "standard_error": 0.0}
-                | {"chosen": True}
+                candidate("contrastive_fine_tuning", accuracy=0.8, gain=0.0, chosen=True),
+                candidate("linear_probe", accuracy=0.75, gain=-0.05, chosen=False),
             ],
             "backbone": "a folder",
         },
