@@ -23,7 +23,7 @@ def page(outcome: Outcome, stages: list[Stage]) -> str:
     if outcome.version and outcome.verdict:
         parts += section("Champion beside challenger", _compared(outcome, stages))
         parts += section("What changed since the version before", _changed(outcome, stages))
-        parts += [part for path in _keep(night, stages) for part in _result(path)]
+        parts += [part for name, path in _keep(night, stages) for part in _result(name, path)]
     return "\n\n".join([*parts, *left_out(night.root)]) + "\n"
 
 
@@ -59,16 +59,16 @@ def _changed(outcome: Outcome, stages: list[Stage]) -> str:
     return table(["file", "lines more", "lines less"], rows)
 
 
-def _keep(night: Night, stages: list[Stage]) -> Iterator[Path]:
-    for path in [night.folder / path for stage in stages for path in stage.announce.values()]:
+def _keep(night: Night, stages: list[Stage]) -> Iterator[tuple[str, Path]]:
+    for name, path in [(name, night.folder / path) for stage in stages for name, path in stage.announce.items()]:
         if path.is_file():  # a student is got by its version
             night.results.mkdir(parents=True, exist_ok=True)
-            yield Path(shutil.copy(path, night.results))
+            yield name.capitalize(), Path(shutil.copy(path, night.results))
 
 
-def _result(path: Path) -> list[str]:
+def _result(name: str, path: Path) -> list[str]:
     if path.suffix != ".csv":
-        return [f"{path.stem.replace('_', ' ').capitalize()}: `{path}`"]
+        return [f"{name}: `{path}`"]
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = islice(csv.reader(file), MOST_ROWS + 2)
-    return section(path.stem.replace("_", " ").capitalize(), f"The first of `{path}`:\n\n{table(header, rows)}")
+    return section(name, f"The first of `{path}`:\n\n{table(header, rows)}")
