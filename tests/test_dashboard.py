@@ -215,7 +215,8 @@ def test_up_recovers_from_a_crash_and_nothing_of_before_goes_on(running: Running
 
 
 def test_retraining_uses_the_running_server_and_ends_at_the_stage_that_fails(running: Running, night: Any) -> None:
-    expected = {stage.name: "Unchanged" for stage in read_stages(running.root)} | {"fails": "Failed"}
+    # The night worked elsewhere, and its results are in the cache.
+    expected = {stage.name: "Cached" for stage in read_stages(running.root)} | {"fails": "Failed"}
     with (running.root / "dvc.yaml").open("a") as graph:
         graph.write("  fails:\n    cmd: echo row 7 has no label; exit 3\n    outs: [broken]\n")
         graph.write("  after:\n    cmd: cp broken after.txt\n    deps: [broken]\n")
