@@ -7,8 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from flows import environment
+from flows.access import AccessError, read_access
 from flows.graph import GraphError, read_stages
-from flows.stack import Stack, UpError
+from flows.server import UpError
+from flows.stack import Stack
 from flows.temporary import free_address, temporary_server
 from flows.up import up
 
@@ -26,19 +28,18 @@ def main() -> None:
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
     else:
-        already = stack.is_up()
-        server = stack.url if already else f"http://{environment.ADDRESS}:{arguments.port}"
-        environment.enter(root, server)
-        up(stack, root, arguments.port)
-        _say(f"{'Already up' if already else 'Up'}: {server}")
+        _say(f"{'Already up' if up(stack, root, arguments.port) else 'Up'}: {stack.url}")
 
 
 def _retrain(stack: Stack, root: Path) -> None:
+    access = read_access(root)
     if stack.is_up():
-        environment.enter(root, stack.url)
+        if not stack.obeys(access):
+            raise UpError("server.yaml has changed since the server was started. Run make up, or make down, and again.")
+        environment.enter(root, stack.url, access)
         return _run_flow(root)
     url = free_address()
-    environment.enter(root, url)
+    environment.enter(root, url, access.alone())
     server = ExitStack()
     atexit.register(server.close)  # before Prefect registers what it must still tell the server at the end
     wait = server.enter_context(temporary_server(url, root))
@@ -65,5 +66,5 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (GraphError, UpError) as error:
+    except (AccessError, GraphError, UpError) as error:
         sys.exit(str(error))

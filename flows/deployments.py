@@ -21,19 +21,23 @@ from flows.stage import run_stage
 RUNS_AT_ONCE = 1  # a workspace has one DVC lock and a host one GPU: more would only wait
 
 
-def work_pools(stages: list[Stage], root: Path) -> list[str]:
-    """List the pools that dvc.yaml and prefect.yaml name."""
+def work_pools(stages: list[Stage], root: Path) -> dict[str, int | None]:
+    """List the pools that dvc.yaml and prefect.yaml name, each with how many runs it takes at once.
+
+    Nights are not limited: one that never starts would keep out all later ones, and a second one ends by itself.
+    """
     deployments = yaml.safe_load((root / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-    return sorted({stage.pool for stage in stages} | {deployment["work_pool"]["name"] for deployment in deployments})
+    nights = {deployment["work_pool"]["name"]: None for deployment in deployments}
+    return dict(sorted({**nights, **{stage.pool: RUNS_AT_ONCE for stage in stages}}.items()))
 
 
-def create_work_pools(names: list[str]) -> None:
+def create_work_pools(pools: dict[str, int | None]) -> None:
     """Create the pools that are missing; the limit of one that exists is its user's."""
     settings: dict[str, Any] = {"type": "process", "base_job_template": ProcessWorker.get_default_base_job_template()}
     with get_client(sync_client=True) as client:
-        for name in names:
+        for name, limit in pools.items():
             try:
-                client.create_work_pool(WorkPoolCreate(name=name, concurrency_limit=RUNS_AT_ONCE, **settings))
+                client.create_work_pool(WorkPoolCreate(name=name, concurrency_limit=limit, **settings))
             except ObjectAlreadyExists:
                 continue
 
@@ -42,7 +46,8 @@ def deploy_stages(stages: list[Stage], root: Path) -> None:
     """Give each stage its deployment on its pool, and take away those of stages that dvc.yaml no longer has."""
     code = cast(Flow[Any, Any], run_stage.from_source(source=str(root), entrypoint="flows/stage.py:run_stage"))
     for stage in stages:
-        settings: dict[str, Any] = {"parameters": {"stage": stage.name}, "tags": ["stage", stage.name]}
+        parameters = {"stage": stage.name, "folder": str(root)}
+        settings: dict[str, Any] = {"parameters": parameters, "tags": ["stage", stage.name]}
         cast(RunnerDeployment, code.to_deployment(stage.name, work_pool_name=stage.pool, **settings)).apply()
     with get_client(sync_client=True) as client:
         ours = FlowFilter.model_validate({"name": {"any_": [run_stage.name]}})

@@ -1,13 +1,13 @@
-"""The Prefect of this clone: everything under .prefect, on the loopback alone, and nothing phones home."""
+"""The Prefect of this clone: everything under .prefect, reached as server.yaml says, and nothing phones home."""
 
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ADDRESS = "127.0.0.1"
+from flows.access import Access
 
 
-def enter(root: Path, server: str) -> None:
+def enter(root: Path, server: str, access: Access) -> None:
     """Make the environment of this process, and of its children, that of the clone at `root`.
 
     `server` is the address of the server that runs, or will. Call it before Prefect is imported, which reads its
@@ -24,11 +24,17 @@ def enter(root: Path, server: str) -> None:
         "PYTHONPATH": str(root),
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_API_HOST": ADDRESS,
-        # Without the port of its own, the dashboard would call 4200 wherever the server listens.
+        **access.settings(),
         "PREFECT_API_URL": f"{server}/api",
         "PREFECT_SERVER_API_PORT": str(urlsplit(server).port),
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        # The browser calls the address from which it has the dashboard: it may be on another machine.
+        "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        # The pages of the second dashboard load a tracker from elsewhere, whatever is set; those of the first do not.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # Prefect allows no shorter time; flows/automations.py listens
+        # Runs go with their logs and artifacts after 90 days; Prefect itself forgets events alone.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }

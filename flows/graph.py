@@ -15,6 +15,15 @@ class GraphError(Exception):
     """dvc.yaml tells the orchestrator something that it does not understand."""
 
 
+class Champion(BaseModel):
+    """Where a stage finds the champion: what a night puts into `folder`, each from which path of its commit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    takes: dict[str, str]
+
+
 class Meta(BaseModel):
     """What `meta` of a stage may hold. DVC leaves it out of its hashes, so a change there re-runs nothing."""
 
@@ -25,14 +34,16 @@ class Meta(BaseModel):
     timeout_seconds: float | None = Field(None, gt=0)
     show: str | None = None  # a Markdown file that becomes the run's page
     announce: dict[str, str] = {}  # said when all is done: name -> path
+    champion: Champion | None = None
     headline: dict[str, str] = {}  # said when all is done: name -> where it stands in the metrics (student.accuracy)
 
 
 class Stage(Meta):
-    """One stage: its name, the stages that it waits for, the files with its metrics, and its `meta`."""
+    """One stage: its name, the stages that it waits for, what it makes, the files with its metrics, and its `meta`."""
 
     name: str
     upstream: tuple[str, ...]
+    outs: tuple[str, ...]
     metrics: tuple[str, ...]
 
 
@@ -53,9 +64,12 @@ def read_stages(root: Path) -> list[Stage]:
 
 
 def _describe(stage: "PipelineStage", upstream: list[str]) -> Stage:
-    metrics = [stage.repo.fs.relpath(out.fs_path, stage.repo.root_dir) for out in stage.metrics]
+    outs, metrics = (
+        tuple(stage.repo.fs.relpath(out.fs_path, stage.repo.root_dir) for out in some)
+        for some in (stage.outs, stage.metrics)
+    )
     try:
-        return Stage(name=stage.name, upstream=tuple(upstream), metrics=tuple(metrics), **(stage.meta or {}))
+        return Stage(name=stage.name, upstream=tuple(upstream), outs=outs, metrics=metrics, **(stage.meta or {}))
     except ValidationError as error:
         mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}" for one in error.errors()]
         raise GraphError(f"{DEFINITION}, stage {stage.name}, meta: {'; '.join(mistakes)}. Correct it there.") from None

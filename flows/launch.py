@@ -46,6 +46,6 @@ def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[
 
 def _settings(root: Path) -> dict[str, Any]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
-    environment = os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return {"cwd": root, "env": environment, **pipes}

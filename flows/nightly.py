@@ -1,32 +1,62 @@
-"""The night: each stage as a run of its own on its work pool, in DVC's order."""
+"""The nightly flow: one night at a time, its end said in its state, in an event and on a page."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.deployments import run_deployment
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
-from flows.deployments import deploy_stages
-from flows.graph import read_stages
-from flows.summary import summary
+from flows.commands import CommandError, introduce
+from flows.course import Hands, pass_night
+from flows.graph import GraphError, Stage
+from flows.night import NightError
+from flows.night_summary import left_out, page
+from flows.outcome import STOPPED, Outcome
+from flows.stage_runs import run_stages
+from flows.worktree import only_night
+from handful.errors import HandfulError
 
-SECONDS_BETWEEN_LOOKS = 1.0
+FORESEEN = (NightError, CommandError, GraphError, HandfulError)  # their texts say all that a person needs
+KEY = "night"
+STAYS = "What was at prod stays there. Started again on the same date, the night goes on where it stopped."
 
 
 @flow(name="nightly", flow_run_name="nightly")
 def nightly() -> State[Any]:
-    """Bring every stage of the working folder's dvc.yaml up to date; the first that fails ends the night."""
-    root = Path.cwd()
-    stages = read_stages(root)
-    deploy_stages(stages, root)  # dvc.yaml may have got another stage since the last night
-    for stage in stages:
-        run = cast(FlowRun, run_deployment(f"stage/{stage.name}", poll_interval=SECONDS_BETWEEN_LOOKS))
-        if run.state is None or not run.state.is_completed():
-            return Failed(message=f"{run.state_name}: {run.state.message if run.state else stage.name}")
-    for stage in stages:
-        publish(stage, root, "nightly")
-    get_run_logger().info(summary(stages, root))
-    return Completed()
+    """Retrain on what is committed and imported today; the new student comes to prod only if evaluate says so."""
+    root, due = Path.cwd(), flow_run.scheduled_start_time or datetime.now(UTC)
+    date = due.astimezone(UTC).date().isoformat()
+    with only_night(root) as ours:
+        if not ours:
+            return Completed(message="Another night is running; this one ends here.")
+        introduce(root)
+        try:
+            outcome = pass_night(root, date, Hands(run_stages, _show, get_run_logger().info))
+        except Exception as error:  # whatever it was: who waits for the event must hear of it
+            reason = str(error) if isinstance(error, FORESEEN) else f"{type(error).__name__}: {error}"
+            _tell(STOPPED, date, reason, None)
+            text = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", STAYS, *left_out(root)]
+            create_markdown_artifact("\n\n".join(text), key=KEY)
+            if isinstance(error, FORESEEN):
+                return Failed(message=reason)
+            raise
+        version = outcome.version.name if outcome.version else None
+        _tell(outcome.kind, date, outcome.reason, version)
+        return Completed(message=f"{version} {outcome.kind}. {outcome.reason}")
+
+
+def _show(outcome: Outcome, stages: list[Stage]) -> None:
+    for stage in stages if outcome.verdict else ():
+        publish(stage, outcome.night.folder, "nightly")
+    create_markdown_artifact(page(outcome, stages), key=KEY)
+
+
+def _tell(kind: str, date: str, reason: str, version: str | None) -> None:
+    payload = {"date": date, "reason": reason, "version": version}
+    emit_event(f"handful.night.{kind}", resource={"prefect.resource.id": "handful.night"}, payload=payload)

@@ -11,7 +11,7 @@ from typing import Any
 # Leads the group and reads a pipe that only we can write to: it wakes when we are gone, even if killed outright, and
 # takes the whole group along. PR_SET_PDEATHSIG would reach DVC alone, and exists on Linux alone.
 GUARD = ["/bin/sh", "-c", "trap '' INT; read -r _; kill -KILL 0"]
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 4.0  # a cancelled run has 10 seconds, and Prefect takes its share of them
 
 
 @contextmanager

@@ -4,20 +4,16 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from flows.environment import ADDRESS
+from flows.access import Access
 from flows.processes import find_process, marked, stop_family
+from flows.server import answers
 
 MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
-
-
-class UpError(Exception):
-    """A server or a worker did not come up; says why and what it last said."""
 
 
 class Stack:
@@ -26,11 +22,20 @@ class Stack:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.file = root / ".prefect" / "stack.json"
-        self.state = json.loads(self.file.read_text()) if self.file.exists() else {"port": None, "processes": []}
+        self.state = json.loads(self.file.read_text()) if self.file.exists() else {"processes": []}
 
     @property
     def url(self) -> str:
-        return f"http://{ADDRESS}:{self.state['port']}"
+        """The address at which this machine reaches the server."""
+        return f"http://{self.state['address']}:{self.state['port']}"
+
+    def settle(self, access: Access, port: int) -> None:
+        """Keep where the server will be, and by which settings."""
+        self.state |= {"address": access.reached_at, "port": port, "settings": access.fingerprint}
+
+    def obeys(self, access: Access) -> bool:
+        """Tell whether it was started with these settings."""
+        return bool(self.state["settings"] == access.fingerprint)
 
     def running(self) -> list[psutil.Process]:
         """Return those of the recorded processes that live; another process with an old id is not one of them."""
@@ -43,7 +48,9 @@ class Stack:
 
     def is_up(self) -> bool:
         """Tell whether all that was started lives and the server answers."""
-        return 0 < len(self.state["processes"]) == len(self.running()) and answers(self.url)
+        started = self.state["processes"]
+        # Without the settings, an earlier version of this file has started it, and it is to be started anew.
+        return "settings" in self.state and 0 < len(started) == len(self.running()) and answers(self.url)
 
     def start(self, name: str, *command: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
@@ -67,14 +74,5 @@ class Stack:
         for process in [*reversed(running), *orphans]:
             stop_family(process)
         self.file.unlink(missing_ok=True)
-        self.state = {"port": None, "processes": []}
+        self.state = {"processes": []}
         return len(running)
-
-
-def answers(url: str) -> bool:
-    """Tell whether a server is ready there."""
-    try:
-        with urllib.request.urlopen(f"{url}/api/health", timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False

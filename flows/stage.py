@@ -44,8 +44,7 @@ def final(state: State[Any]) -> State[Any]:
 
 
 @flow(name="stage", flow_run_name="{stage}")
-def run_stage(stage: str) -> State[Any]:
-    """Bring one stage of the working folder's dvc.yaml up to date."""
-    root = Path.cwd()
-    [described] = [one for one in read_stages(root) if one.name == stage]
-    return final(run(described, root, upstream=[]))
+def run_stage(stage: str, folder: Path) -> State[Any]:
+    """Bring one stage of the dvc.yaml in the folder up to date: the clone's, or a night's worktree."""
+    [described] = [one for one in read_stages(folder) if one.name == stage]
+    return final(run(described, folder, upstream=[]))

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.environment import ADDRESS
+from flows.access import LOOPBACK
 from flows.process_group import process_group
-from flows.stack import UpError, answers
+from flows.server import UpError, answers
 
 WAIT_SECONDS = 60.0
 
@@ -18,8 +18,8 @@ WAIT_SECONDS = 60.0
 def free_address() -> str:
     """Return an address on which nobody listens."""
     with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return f"http://{ADDRESS}:{probe.getsockname()[1]}"
+        probe.bind((LOOPBACK, 0))
+        return f"http://{LOOPBACK}:{probe.getsockname()[1]}"
 
 
 @contextmanager

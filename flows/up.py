@@ -1,46 +1,62 @@
 """`make up`: the server, the work pools, the deployments and one worker for each pool."""
 
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flows.environment import ADDRESS
+from flows import environment
+from flows.access import read_access
 from flows.graph import Stage, read_stages
-from flows.stack import Stack, UpError, answers
+from flows.server import UpError, answers, require_free
+from flows.stack import Stack
+
+if TYPE_CHECKING:
+    from flows.rules import Rules
 
 WAIT_SECONDS = 120.0
 
 
-def up(stack: Stack, root: Path, port: int) -> None:
-    """Start what does not run, tell the server what dvc.yaml and prefect.yaml say now, and return when all is ready."""
-    stages = read_stages(root)  # a mistake in dvc.yaml shows before anything is started
-    if stack.is_up():
-        return _register(stack, stages, root)
-    stack.stop()  # what a crash has left
-    with closing(socket.socket()) as probe:
-        if probe.connect_ex((ADDRESS, port)) == 0:
-            raise UpError(f"Port {port} of {ADDRESS} is taken. Free it, or choose another: make up PORT={port + 1}")
+def up(stack: Stack, root: Path, port: int) -> bool:
+    """Start what does not run, tell the server what the files of the clone say now, and return when all is ready.
+
+    What is up keeps its port, whatever `port` says. The answer is whether it was up with the settings of now.
+    """
+    access, stages = read_access(root), read_stages(root)  # mistakes show before anything starts or stops
+    port = stack.state["port"] if stack.is_up() else port
+    environment.enter(root, f"http://{access.reached_at}:{port}", access)
+    from flows.rules import read_rules  # Prefect reads its settings when it is imported
+
+    rules = read_rules(root)
+    if stack.is_up() and stack.obeys(access):
+        _register(stack, stages, rules, root)
+        return True
+    stack.stop()  # what a crash has left, or what other settings have started
+    require_free(access.reached_at, port)
+    stack.settle(access, port)
+    _start(stack, stages, rules, root)
+    return False
+
+
+def _start(stack: Stack, stages: list[Stage], rules: "Rules", root: Path) -> None:
     try:
-        stack.state["port"] = port
         stack.start("server", "server", "start")
         _wait(stack, partial(answers, stack.url), "server")
         from flows import deployments
 
         deployments.settle_lost_runs()
-        _register(stack, stages, root)
+        _register(stack, stages, rules, root)
     except BaseException:
         stack.stop()
         raise
 
 
-def _register(stack: Stack, stages: list[Stage], root: Path) -> None:
-    from flows import deployments
+def _register(stack: Stack, stages: list[Stage], rules: "Rules", root: Path) -> None:
+    from flows import automations, deployments
 
     pools = deployments.work_pools(stages, root)
     deployments.create_work_pools(pools)
@@ -49,6 +65,7 @@ def _register(stack: Stack, stages: list[Stage], root: Path) -> None:
     done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UpError(f"prefect.yaml could not be deployed:\n{done.stdout}{done.stderr}")
+    automations.register(rules)
     for pool in (pool for pool in pools if not stack.has(f"worker-{pool}")):
         since = datetime.now(UTC)
         stack.start(f"worker-{pool}", "worker", "start", "--pool", pool, "--name", pool)

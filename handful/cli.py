@@ -1,11 +1,12 @@
-"""The command `handful`: predict with a stored student, and say what a student is."""
+"""The command `handful`: predict with a stored student, say what one is, and choose which version is at prod."""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import handful
@@ -19,11 +20,8 @@ def main() -> None:
     """Run the command; mistakes end it with status 1 and one paragraph, with the traceback only under --debug."""
     arguments = _arguments()
     try:
-        if arguments.command == "predict":
-            for answer in predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer):
-                _write(answer)
-        else:
-            _write(inspect(handful.load(arguments.student)))
+        for line in COMMANDS[arguments.command](arguments):
+            _write(line)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
@@ -69,19 +67,76 @@ def inspect(student: Student) -> str:
     )
 
 
+def _predict(arguments: argparse.Namespace) -> Iterator[str]:
+    return predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer)
+
+
+def _inspect(arguments: argparse.Namespace) -> Iterator[str]:
+    yield inspect(handful.load(arguments.student))
+
+
+def _history(arguments: argparse.Namespace) -> Iterator[str]:
+    from handful import history
+
+    return history.lines(arguments.repository)
+
+
+def _promote(arguments: argparse.Namespace) -> Iterator[str]:
+    from handful import registry
+
+    yield _at_prod(registry.promote(arguments.repository, arguments.version).name)
+    yield from _tell_origin(arguments.repository)
+
+
+def _rollback(arguments: argparse.Namespace) -> Iterator[str]:
+    from handful import registry
+
+    yield _at_prod(registry.roll_back(arguments.repository, arguments.to).name)
+    yield from _tell_origin(arguments.repository)
+
+
+def _at_prod(version: str) -> str:
+    return f"{version} is at prod."
+
+
+def _tell_origin(repository: Path) -> Iterator[str]:
+    from handful import registry
+
+    sys.stdout.flush()  # it has happened, however long origin takes
+    yield "Origin knows." if registry.push(repository) else "There is no origin to tell."
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
+    "predict": _predict,
+    "inspect": _inspect,
+    "history": _history,
+    "promote": _promote,
+    "rollback": _rollback,
+}
+HELP = {
+    "predict": "read texts or image paths, one a line or as JSONL, and write JSONL with label and probabilities",
+    "inspect": "say what a student is",
+    "history": "list the registered versions: when, how good, which is at prod, and when that changed",
+    "promote": "put a registered version at prod",
+    "rollback": "put the version at prod again that was there before",
+}
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="handful", description=handful.__doc__)
     parser.add_argument("--version", action="version", version=handful.__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, help_text in (
-        ("predict", "read texts or image paths, one a line or as JSONL, and write JSONL with label and probabilities"),
-        ("inspect", "say what a student is"),
-    ):
-        command = commands.add_parser(name, help=help_text, description=help_text)
-        command.add_argument("student", help="the folder that holds student.json")
+    chosen = parser.add_subparsers(dest="command", required=True)
+    commands = {name: chosen.add_parser(name, help=text, description=text) for name, text in HELP.items()}
+    for command in commands.values():
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        if name == "predict":
-            command.add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
+    for name in ("predict", "inspect"):
+        commands[name].add_argument("student", help="the folder that holds student.json")
+    for name in ("history", "promote", "rollback"):
+        help_text = "the clone whose students are meant; the working folder if not given"
+        commands[name].add_argument("--repository", type=Path, default=Path.cwd(), help=help_text)
+    commands["predict"].add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
+    commands["promote"].add_argument("version", nargs="?", help="such as v3; the newest if not given")
+    commands["rollback"].add_argument("--to", metavar="VERSION", help="such as v3, in place of the one before")
     return parser.parse_args()
 
 

@@ -21,6 +21,10 @@ class StudentError(HandfulError):
     """A student's folder is missing, incomplete or of another format."""
 
 
+class RegistryError(HandfulError):
+    """The registry of students cannot do what was asked; says what there is instead."""
+
+
 class MissingExtraError(HandfulError):
     """An optional part of Handful is not installed; holds the pip line that installs it."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from images import stripes
-from toy_graph import project_repository
+from toy_graph import commit, project_repository
 
 SUBJECTS = {
     "late_parcel": ["parcel", "package", "delivery", "shipment", "order"],
@@ -67,6 +67,7 @@ def small_repository(folder: Path) -> Path:
     values["evaluate"]["latency_rows"] = 8
     values["ingest"]["near_duplicate_similarity"] = 1.0
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    commit(root)
     return root
 
 

@@ -4,19 +4,13 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 from conftest import small_repository
+from running import Running, flows, free_port, of_stack, wait_for
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -26,8 +20,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from flows.graph import read_stages
 
-SECONDS = 600.0
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 CHROMIUM_FLAGS = [
     "headless",
     "no-sandbox",
@@ -39,71 +31,6 @@ CHROMIUM_FLAGS = [
     "disable-sync",
     "window-size=1400,1000",
 ]
-
-
-@dataclass(frozen=True)
-class Running:
-    """A repository whose stack is up."""
-
-    root: Path
-    url: str
-
-    def ask(self, path: str, **filters: Any) -> Any:
-        body = json.dumps(filters).encode()
-        request = urllib.request.Request(f"{self.url}/api/{path}", body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    def look(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/{path}", timeout=30) as response:
-            return json.load(response)
-
-    def trigger(self, deployment: str) -> str:
-        found = self.look(f"deployments/name/{deployment}")
-        return str(self.ask(f"deployments/{found['id']}/create_flow_run")["id"])
-
-    def ended(self, run: str) -> dict[str, Any]:
-        return wait_for(lambda: (state := self.look(f"flow_runs/{run}"))["state_type"] in ENDED and state, f"run {run}")
-
-
-def wait_for(find: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not (found := find()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.5)
-    return found
-
-
-def flows(root: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Call what the Makefile calls, in the repository."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *arguments],
-        cwd=root,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def of_stack(root: Path) -> list[psutil.Process]:
-    """Every living process that was started for the stack of this repository, by whom ever."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            ours = process.environ().get("PREFECT_HOME") == str(root / ".prefect")
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @pytest.fixture(scope="module", params=[small_repository])
@@ -133,7 +60,7 @@ def children(running: Running, night: dict[str, Any]) -> list[dict[str, Any]]:
 
 def artifacts(running: Running, run: str) -> dict[str, dict[str, Any]]:
     found = running.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}})
-    return {artifact["type"]: artifact for artifact in found}
+    return {artifact["key"] if artifact["key"] == "night" else artifact["type"]: artifact for artifact in found}
 
 
 def test_the_next_nights_are_scheduled(running: Running) -> None:
@@ -143,9 +70,9 @@ def test_the_next_nights_are_scheduled(running: Running) -> None:
     assert all(run["auto_scheduled"] and run["expected_start_time"][11:16] == "02:00" for run in runs)
 
 
-def test_a_pool_takes_one_run_at_a_time_and_parent_and_stages_have_different_ones(running: Running) -> None:
+def test_a_pool_takes_one_stage_at_a_time_and_nights_wait_for_nobody(running: Running) -> None:
     pools = {pool["name"]: pool for pool in running.ask("work_pools/filter")}
-    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": 1, "gpu": 1}
+    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": None, "gpu": 1}
 
 
 def test_a_night_runs_each_stage_as_a_run_of_its_own_on_its_pool(running: Running, night: dict[str, Any]) -> None:
@@ -174,6 +101,18 @@ def test_a_stages_run_shows_its_lines_its_progress_its_metrics_and_its_report(
     assert "](data:image/png;base64," in shown["markdown"]["data"]
 
 
+def test_the_nights_page_says_what_was_decided_and_an_event_tells_it(running: Running, night: dict[str, Any]) -> None:
+    page = artifacts(running, night["id"])["night"]["data"]
+    for part in ("Champion beside challenger", "challenger v1.0.0", "Rows to label next", "report.html"):
+        assert part.lower() in page.lower()
+    told = wait_for(
+        lambda: running.ask("events/filter", filter={"event": {"prefix": ["handful.night."]}})["events"], "the event"
+    )
+    assert [(event["resource"]["prefect.resource.id"], event["payload"]["version"]) for event in told] == [
+        ("handful.night", "v1.0.0")
+    ]
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
@@ -186,6 +125,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     options.binary_location = chromium
     for flag in CHROMIUM_FLAGS:
         options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     with webdriver.Chrome(options=options, service=Service(driver)) as chrome:
         yield chrome
@@ -194,6 +134,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 def see(browser: webdriver.Chrome, xpath: str) -> WebElement:
     """Wait until something is there to be seen."""
     return WebDriverWait(browser, 60).until(visibility_of_element_located((By.XPATH, xpath)))
+
+
+def test_the_dashboard_calls_nobody_but_its_server(running: Running, browser: webdriver.Chrome) -> None:
+    browser.get(running.url)  # whichever dashboard it leads to
+    see(browser, "//a[normalize-space()='Deployments']").click()
+    see(browser, "//*[normalize-space()='nightly']")
+    told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [one["params"]["request"]["url"] for one in told if one["method"] == "Network.requestWillBeSent"]
+    assert any("/api/" in url for url in asked)
+    assert [url for url in asked if not url.startswith((running.url, "data:", "blob:", "chrome:"))] == []
 
 
 def test_the_page_of_the_night_lists_the_stages_as_completed(
@@ -246,7 +196,7 @@ def test_cancelling_the_run_of_a_stage_added_meanwhile_ends_the_stage(
     running: Running, waiting: tuple[str, int]
 ) -> None:
     run, stage = waiting
-    running.ask(f"flow_runs/{run}/set_state", state={"type": "CANCELLING"}, force=False)
+    running.cancel(run)
     assert running.ended(run)["state_type"] == "CANCELLED"
     wait_for(lambda: not psutil.pid_exists(stage), "the stage to end")
 
@@ -265,7 +215,8 @@ def test_up_recovers_from_a_crash_and_nothing_of_before_goes_on(running: Running
 
 
 def test_retraining_uses_the_running_server_and_ends_at_the_stage_that_fails(running: Running, night: Any) -> None:
-    expected = {stage.name: "Unchanged" for stage in read_stages(running.root)} | {"fails": "Failed"}
+    # The night worked elsewhere, and its results are in the cache.
+    expected = {stage.name: "Cached" for stage in read_stages(running.root)} | {"fails": "Failed"}
     with (running.root / "dvc.yaml").open("a") as graph:
         graph.write("  fails:\n    cmd: echo row 7 has no label; exit 3\n    outs: [broken]\n")
         graph.write("  after:\n    cmd: cp broken after.txt\n    deps: [broken]\n")

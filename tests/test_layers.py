@@ -36,13 +36,19 @@ def roots(path: Path) -> set[str]:
     [
         ("handful", {"tasks", "flows", "benchmarks", "dvc", "prefect"}),
         ("tasks", {"flows", "benchmarks", "dvc", "prefect"}),
-        ("flows", {"tasks", "handful", "benchmarks", "torch", "great_expectations"}),
+        ("flows", {"tasks", "benchmarks", "torch", "great_expectations"}),
         ("benchmarks", {"flows", "dvc", "prefect"}),
     ],
 )
 def test_nothing_points_back(package: str, forbidden: set[str]) -> None:
     for path in sources(package):
         assert not roots(path) & forbidden, path
+
+
+def test_the_orchestration_knows_the_registry_alone_of_the_library() -> None:
+    for path in sources("flows"):
+        known = {name for name in imported(path) if name.startswith("handful.")}
+        assert all(name.startswith(("handful.registry", "handful.errors")) for name in known), path
 
 
 def test_stages_never_import_each_other() -> None:

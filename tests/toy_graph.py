@@ -30,23 +30,36 @@ if name == "evaluate":
     picture = Image.new("RGB", (240, 160), "white")
     picture.paste((20, 60, 200), (20, 20, 120, 80))
     picture.save(folder / "confusion.png")
-    student = {"accuracy": 0.84371, "rows_per_second": 31234.5, "intervals": {"accuracy": [0.8, 0.9]}}
+    distilled, champion = map(Path, sources)
+    version = champion / "version.json"
+    score = lambda student: 0.5 if "worse" in (student / "rows.txt").read_text() else 0.84371
+    student = {"accuracy": score(distilled), "rows_per_second": 31234.5, "intervals": {"accuracy": [0.8, 0.9]}}
+    before = {**json.loads(version.read_text()), "accuracy": score(champion / "student")} if version.exists() else None
+    decision = "first" if not before else "promote" if student["accuracy"] >= before["accuracy"] else "keep"
+    verdict = {"decision": decision, "reason": f"{student['accuracy']} beside {before and before['accuracy']}"}
     teacher = {**student, "accuracy": 0.9, "rows_per_second": 85.25}
     metrics = {"rows": 360, "classes": ["a", "b"], "teacher": teacher, "student": student, "others": {"small": student}}
+    metrics |= {"champion": before, "verdict": verdict}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "report.md").write_text("# Report of the toy\\n\\n![Confusion matrix](confusion.png)\\n")
+elif name == "ingest":
+    (folder / "rows.txt").write_text(Path(sources[0]).read_text())
+elif name == "validate" and "broken" in (Path(sources[0]) / "rows.txt").read_text():
+    sys.exit("Half of the rows are broken.")
 else:
     (folder / "rows.txt").write_text(name + "".join((Path(source) / "rows.txt").read_text() for source in sources))
 '''
 
-GRAPH = """stages:
+GRAPH = """artifacts:
+  student: {path: data/distill, type: model}
+stages:
   ingest:
-    cmd: python work.py ingest ${out}/ingest
+    cmd: python work.py ingest ${raw} ${out}/ingest
     deps: [work.py, '${raw}']
     outs: ['${out}/ingest']
   validate:
     cmd: python work.py validate ${out}/ingest ${out}/validate
-    deps: [work.py, '${out}/ingest']
+    deps: [work.py, '${out}/ingest', '${out}/champion']
     outs: ['${out}/validate']
   augment:
     cmd: python work.py augment ${out}/validate ${out}/augment
@@ -67,15 +80,38 @@ GRAPH = """stages:
     outs: ['${out}/distill']
     meta: {announce: {student: '${out}/distill'}}
   evaluate:
-    cmd: python work.py evaluate ${out}/distill ${out}/evaluate
-    deps: [work.py, '${out}/distill']
+    cmd: python work.py evaluate ${out}/distill ${out}/champion ${out}/evaluate
+    deps: [work.py, '${out}/distill', '${out}/champion']
     outs: ['${out}/evaluate/report.md', '${out}/evaluate/confusion.png']
     metrics:
       - ${out}/evaluate/metrics.json: {cache: false}
     meta:
       show: ${out}/evaluate/report.md
       announce: {report: '${out}/evaluate/report.md'}
+      champion: {folder: '${out}/champion', takes: {student: '${out}/distill'}}
       headline: {student accuracy: student.accuracy}
+"""
+
+# As few stages as a night needs, for the tests that pass many nights.
+SHORT = """artifacts:
+  student: {path: data/validate, type: model}
+stages:
+  ingest:
+    cmd: python work.py ingest ${raw} ${out}/ingest
+    deps: [work.py, '${raw}']
+    outs: ['${out}/ingest']
+  validate:
+    cmd: python work.py validate ${out}/ingest ${out}/validate
+    deps: [work.py, '${out}/ingest', '${out}/champion']
+    outs: ['${out}/validate']
+  evaluate:
+    cmd: python work.py evaluate ${out}/validate ${out}/champion ${out}/evaluate
+    deps: [work.py, '${out}/validate', '${out}/champion']
+    outs: ['${out}/evaluate/report.md', '${out}/evaluate/confusion.png']
+    metrics:
+      - ${out}/evaluate/metrics.json: {cache: false}
+    meta:
+      champion: {folder: '${out}/champion', takes: {student: '${out}/validate'}}
 """
 
 
@@ -85,11 +121,15 @@ def toy_repository(folder: Path, graph: str = GRAPH, seconds: float = 0.0) -> Pa
     files = {"work.py": WORK, "dvc.yaml": graph, "params.yaml": "raw: raw.txt\nout: data\n", "raw.txt": "rows\n"}
     for name, text in (files | {"seconds.txt": str(seconds)}).items():
         (folder / name).write_text(text, encoding="utf-8")
-    shutil.copytree(PROJECT / "flows", folder / "flows", ignore=shutil.ignore_patterns("__pycache__"))
+    for package in ("flows", "handful"):
+        shutil.copytree(PROJECT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "prefect.yaml", folder)
+    (folder / "data" / "champion").mkdir(parents=True)
+    (folder / "data" / "champion" / ".gitignore").write_text("*\n!.gitignore\n", encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=folder, check=True)
-    shutil.copy(PROJECT / ".dvc" / "config", folder / ".dvc" / "config")
+    for name in (".dvc/config", ".dvcignore", ".gitignore"):
+        shutil.copy(PROJECT / name, folder / name)
     return folder
 
 
@@ -100,4 +140,14 @@ def project_repository(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    commit(folder)
     return folder
+
+
+def commit(folder: Path) -> None:
+    """Commit all that git does not ignore."""
+    subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
+    who = ["-c", "user.name=Test", "-c", "user.email=test@localhost"]
+    subprocess.run(
+        ["git", *who, "commit", "--quiet", "--allow-empty", "--message", "By a person"], cwd=folder, check=True
+    )

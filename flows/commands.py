@@ -1,0 +1,68 @@
+"""Git and DVC as commands: their words when they fail, and what is tried again because it goes over a network."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flows.process_group import process_group
+
+PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
+REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
+NIGHT = {"NAME": "Handful's night", "EMAIL": "night@localhost"}
+
+
+class CommandError(Exception):
+    """A command failed; the text is its last words."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the other side was reached, and said no."""
+        return any(sign in str(self) for sign in REFUSED)
+
+
+def git(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> str:
+    """Run git where `folder` is the top of a repository or worktree, never on one around it; return what it prints."""
+    return _run("git", ["git", *arguments], folder, timeout_seconds)
+
+
+def dvc(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> str:
+    """Run DVC in `folder`; it waits for its lock, which a stage of a night that was killed may still hold."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    return _run("dvc", command, folder, timeout_seconds)
+
+
+def over_network(say: Callable[[str], None], command: Callable[[], str]) -> str:
+    """Call again what failed, after a while, unless the other side refused."""
+    for pause in PAUSES_SECONDS:
+        try:
+            return command()
+        except CommandError as error:
+            if error.refused:
+                raise
+            say(f"{error}\nTrying again in {pause:.0f} seconds.")
+            time.sleep(pause)
+    return command()
+
+
+def introduce(folder: Path) -> None:
+    """Let the commits and tags of this process have an author where git knows none."""
+    known = subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=folder, capture_output=True, check=False)
+    if known.returncode != 0:
+        os.environ |= {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in NIGHT.items()}
+
+
+def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
+    # Nobody is there to be asked for a password at night.
+    mine = {"GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_TERMINAL_PROMPT": "0", "PYTHONPATH": str(folder)}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    settings: dict[str, Any] = {"cwd": folder, "env": os.environ | mine, **pipes}
+    with process_group(command, timeout_seconds, **settings) as (process, expired):
+        printed, said = process.communicate()
+    if process.returncode == 0:
+        return str(printed)
+    why = f"no answer within {timeout_seconds} seconds" if expired.is_set() else f"{said}{printed}".strip()
+    raise CommandError(f"{name} {' '.join(command[command.index(name) + 1 :])}: {why}")

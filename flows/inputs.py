@@ -1,0 +1,70 @@
+"""What a night starts from: the results of the last version, today's data, and what has changed between the two."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from flows.commands import CommandError, dvc, git, over_network
+from flows.graph import Stage
+from flows.night import Night
+from handful.registry import Version
+
+LOCK = "dvc.lock"  # by DVC's convention
+
+
+def take_results(night: Night, stages: list[Stage], last: Version) -> None:
+    """Put the last version's lock file and metrics into the worktree, and its imports if nobody edited them since."""
+    folder, wanted = night.folder, [LOCK, *(path for stage in stages for path in stage.metrics)]
+    base = git(folder, "merge-base", "HEAD", last.revision).strip()
+    edited = git(folder, "diff", "--name-only", base, "HEAD", "--", *_tracked(folder)).splitlines()
+    wanted += [path for path in _tracked(folder) if path not in edited]
+    known = git(folder, "ls-tree", "-r", "--name-only", last.revision, "--", *wanted).splitlines()
+    if known:
+        git(folder, "checkout", "--quiet", last.revision, "--", *known)
+
+
+def fetch_data(night: Night, say: Callable[[str], None]) -> None:
+    """Bring the data that DVC tracks into the worktree; imported data as it is at its source today."""
+    imports = _tracked(night.folder, only_imports=True)
+    if imports:
+        over_network(say, lambda: dvc(night.folder, "update", *imports))
+    if files := _tracked(night.folder):
+        try:
+            dvc(night.folder, "checkout", *files)
+        except CommandError:  # the clone's cache lacks it
+            over_network(say, lambda: dvc(night.folder, "pull", *files))
+
+
+def changes(night: Night, stages: list[Stage]) -> dict[str, list[str]]:
+    """What the stages would work on that the last version did not have: by stage, in words.
+
+    A result that is merely not there can come from the cache; a new champion alone is no reason to train.
+    """
+    absent = {f"{out} deleted" for stage in stages for out in stage.outs}
+    champion = tuple(f"{stage.champion.folder} " for stage in stages if stage.champion)
+    said: dict[str, list[Any]] = json.loads(dvc(night.folder, "status", "--json", *(stage.name for stage in stages)))
+    found = {name: [word for note in notes for word in _words(note)] for name, notes in said.items()}
+    kept = {
+        name: [word for word in words if word not in absent and not word.startswith(champion)]
+        for name, words in found.items()
+    }
+    return {name: words for name, words in kept.items() if words}
+
+
+def _words(note: Any) -> Iterator[str]:
+    if isinstance(note, str):
+        yield note
+        return
+    for paths in note.values():
+        for path, how in paths.items():
+            keys = how.items() if isinstance(how, dict) else [("", how)]
+            yield from (" ".join(filter(None, (path, key, word))) for key, word in keys)
+
+
+def _tracked(folder: Path, only_imports: bool = False) -> list[str]:
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        files = [stage for stage in repo.index.stages if stage.is_data_source]
+        return sorted(stage.path_in_repo for stage in files if stage.is_import or not only_imports)

@@ -1,0 +1,18 @@
+"""Pieces of a page in Markdown."""
+
+from collections.abc import Iterable, Sequence
+
+MOST_ROWS = 10
+
+
+def section(title: str, text: str) -> list[str]:
+    """Give a heading and what stands under it, or nothing where there is nothing to say."""
+    return [f"## {title}", text] if text else []
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table, cut where it gets long; without rows there is none."""
+    lines = [" | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
+    hidden = [f"and {len(lines) - MOST_ROWS} more"] if len(lines) > MOST_ROWS else []
+    shown = [" | ".join(header), " | ".join("---" for _ in header), *lines[:MOST_ROWS], *hidden]
+    return "\n".join(f"| {line} |" for line in shown) if lines else ""

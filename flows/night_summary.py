@@ -1,0 +1,74 @@
+"""The night's page, which answers in the morning: what changed, what was decided, how good, and what to do next."""
+
+import csv
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from flows.artifacts import read_metrics, readable
+from flows.commands import git
+from flows.graph import Stage
+from flows.inputs import LOCK
+from flows.markdown import MOST_ROWS, section, table
+from flows.night import Night
+from flows.outcome import Outcome
+from handful import registry
+
+
+def page(outcome: Outcome, stages: list[Stage]) -> str:
+    """Write the page of a night that ended well; the files that `meta.announce` names are kept where it says."""
+    night = outcome.night
+    parts = [f"# Night of {night.name}: {outcome.kind}", outcome.reason]
+    if outcome.version and outcome.verdict:
+        parts += section("Champion beside challenger", _compared(outcome, stages))
+        parts += section("What changed since the version before", _changed(outcome, stages))
+        parts += [part for name, path in _keep(night, stages) for part in _result(name, path)]
+    return "\n\n".join([*parts, *left_out(night.root)]) + "\n"
+
+
+def left_out(root: Path) -> list[str]:
+    """Name what lies in the clone and was no part of the night, because nobody committed it."""
+    names = git(root, "status", "--porcelain").splitlines()
+    return section(
+        "Not part of the night, because it is not committed", table(["file"], ([name[3:]] for name in names))
+    )
+
+
+def _compared(outcome: Outcome, stages: list[Stage]) -> str:
+    before = outcome.before.name if outcome.before else "none"
+    for path in [path for stage in stages for path in stage.metrics]:
+        metrics = read_metrics(outcome.night.folder, path)
+        ours, theirs = metrics.get("student") or {}, metrics.get("champion") or {}
+        numbers = {name: value for name, value in ours.items() if isinstance(value, int | float)}
+        rows = ([name, readable(theirs[name]) if name in theirs else "", readable(numbers[name])] for name in numbers)
+        if numbers:
+            return table(
+                ["", f"champion {before}", f"challenger {outcome.version.name if outcome.version else ''}"], rows
+            )
+    return ""
+
+
+def _changed(outcome: Outcome, stages: list[Stage]) -> str:
+    known, made = registry.read(outcome.night.root).versions, {LOCK, *(path for one in stages for path in one.metrics)}
+    earlier = [version for version in known if outcome.version and version.registered < outcome.version.registered]
+    if not earlier:
+        return "This is the first version."
+    said = git(outcome.night.root, "diff", "--numstat", earlier[-1].revision, outcome.night.revision).splitlines()
+    rows = [[path, more, less] for more, less, path in (line.split("\t") for line in said) if path not in made]
+    return table(["file", "lines more", "lines less"], rows)
+
+
+def _keep(night: Night, stages: list[Stage]) -> Iterator[tuple[str, Path]]:
+    for name, path in [(name, night.folder / path) for stage in stages for name, path in stage.announce.items()]:
+        if path.is_file():  # a student is got by its version
+            night.results.mkdir(parents=True, exist_ok=True)
+            yield name.capitalize(), Path(shutil.copy(path, night.results))
+
+
+def _result(name: str, path: Path) -> list[str]:
+    if path.suffix != ".csv":
+        return [f"{name}: `{path}`"]
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = islice(csv.reader(file), MOST_ROWS + 2)
+    return section(name, f"The first of `{path}`:\n\n{table(header, rows)}")

@@ -1,0 +1,37 @@
+"""The git remote of the clone, where there is one: other clones' nights and versions come in, this one's go out."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from flows.commands import CommandError, git, over_network
+from handful.registry import TAGS
+
+SECONDS = 600.0
+BRANCHES = "refs/heads/nightly/*:refs/remotes/origin/nightly/*"
+
+
+def fetch(root: Path, say: Callable[[str], None]) -> None:
+    """Learn of other clones' nights and of what is at prod; what a version is, origin knows best."""
+    if _exists(root):
+        command = ["fetch", "--quiet", "--no-tags", "origin", *(f"+{names}" for names in (BRANCHES, *TAGS))]
+        over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
+
+
+def push(root: Path, names: Iterable[str], say: Callable[[str], None]) -> None:
+    """Push branches or tags, all or none; where origin refuses, take over what it has.
+
+    Raises:
+        CommandError: origin refused, or cannot be reached.
+    """
+    if not _exists(root):
+        return
+    try:
+        over_network(say, lambda: git(root, "push", "--quiet", "--atomic", "origin", *names, timeout_seconds=SECONDS))
+    except CommandError as error:
+        if error.refused:
+            fetch(root, say)
+        raise
+
+
+def _exists(root: Path) -> bool:
+    return "origin" in git(root, "remote").split()

@@ -1,0 +1,30 @@
+"""A server from outside: whether its place is free, whether it answers, and the error of one that does not."""
+
+import socket
+import urllib.request
+from contextlib import closing
+
+
+class UpError(Exception):
+    """A server or a worker did not come up; says why and what it last said."""
+
+
+def require_free(address: str, port: int) -> None:
+    """Check that nobody listens there.
+
+    Raises:
+        UpError: somebody does.
+    """
+    with closing(socket.socket()) as probe:
+        if probe.connect_ex((address, port)) == 0:
+            taken = f"Port {port} of {address} is taken."
+            raise UpError(f"{taken} Free it, or choose another: make up PORT={port + 1}")
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server is ready there. Prefect answers this one question to those without a password too."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False

@@ -1,0 +1,67 @@
+"""Where a night works: a git worktree over the clone's DVC cache, so that the clone's own files are left alone."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from flows.commands import CommandError, git
+from flows.night import HOME, Night
+
+
+@contextmanager
+def only_night(root: Path) -> Iterator[bool]:
+    """Hold the clone's lock on nights and say whether we got it. It cannot outlive this process, however that ends."""
+    (root / HOME).mkdir(exist_ok=True)
+    with (root / HOME / "night.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def nights(root: Path) -> list[Night]:
+    """List the nights that have not ended well, the oldest first."""
+    return [Night(root, folder.name) for folder in sorted((root / HOME / "nights").glob("*"))]
+
+
+def begin(root: Path, date: str) -> Night:
+    """Give the night of this date a worktree at the clone's HEAD; one that was cut short keeps the results it has."""
+    for night in nights(root):
+        if not night.name.startswith(date) or not _is_whole(night):
+            night.forget()  # what its stages made is in the cache
+    names = (date if number == 1 else f"{date}-{number}" for number in count(1))
+    candidates = (Night(root, name) for name in names)
+    night = next(night for night in candidates if not night.is_committed() and not night.is_elsewhere())
+    head = git(root, "rev-parse", "HEAD").strip()
+    if not night.folder.exists():
+        git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)
+    Path(git(night.folder, "rev-parse", "--absolute-git-dir").strip(), "index.lock").unlink(missing_ok=True)
+    git(night.folder, "reset", "--quiet", "--hard", head)
+    share_cache(root, night.folder)
+    return night
+
+
+def _is_whole(night: Night) -> bool:
+    try:
+        return git(night.folder, "rev-parse", "--abbrev-ref", "HEAD").strip() == night.branch
+    except CommandError:  # killed while it was being made
+        return False
+
+
+def share_cache(root: Path, folder: Path) -> None:
+    """Give DVC in the worktree the clone's cache, remotes and credentials; all else it keeps goes with the worktree."""
+    from dvc.config import Config, merge
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        cache = repo.cache.local_cache_dir
+    ours = Config(dvc_dir=str(root / Repo.DVC_DIR))
+    there = folder / Repo.DVC_DIR
+    with Config(dvc_dir=str(there)).edit("local") as config:
+        for level in ("repo", "local"):
+            merge(config, ours.load_one(level))  # relative paths are told anew from where they are written
+        merge(config, {"cache": {"dir": cache}, "core": {"site_cache_dir": str(there / "tmp" / "site")}})

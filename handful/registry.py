@@ -1,0 +1,227 @@
+"""The registry: which students were made, and which of them is at prod, as git tags that gto writes and DVC reads."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from handful.errors import MissingExtraError, RegistryError
+
+ARTIFACT, STAGE = "student", "prod"
+TAGS = [f"refs/tags/{ARTIFACT}{mark}*:refs/tags/{ARTIFACT}{mark}*" for mark in "@#"]
+PUSH_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Version:
+    """One registered student: its name (`v3.0.0`), the commit that made it, and when it was registered."""
+
+    name: str
+    revision: str
+    registered: datetime
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One change of what is at prod; `back` says that the version had been there before and was returned to."""
+
+    version: str
+    at: datetime
+    back: bool
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry of one repository as its tags say, oldest first; `line` is what a rollback goes back along."""
+
+    versions: list[Version]
+    assignments: list[Assignment]
+    line: list[str]
+    changed: datetime | None
+
+    @property
+    def champion(self) -> Version | None:
+        """The version at prod."""
+        return self.find(self.line[-1]) if self.line else None
+
+    @property
+    def newest(self) -> Version | None:
+        """The version with the highest number."""
+        return self.versions[-1] if self.versions else None
+
+    def find(self, name: str) -> Version:
+        """Return the version of this name; `3` and `v3` are short for `v3.0.0`.
+
+        Raises:
+            RegistryError: there is no such version.
+        """
+        short = name.removeprefix("v")
+        wanted = f"v{short}" if "." in short else f"v{short}.0.0"
+        for version in self.versions:
+            if version.name == wanted:
+                return version
+        there = ", ".join(version.name for version in self.versions)
+        raise RegistryError(f"There is no version {name}. {f'There are {there}.' if there else NONE_YET}")
+
+    def made_by(self, revision: str) -> Version | None:
+        """Return the version that this commit made."""
+        return next((version for version in self.versions if version.revision == revision), None)
+
+
+NONE_YET = "Nothing is registered yet: a night registers what it made."
+
+
+def read(root: Path) -> Registry:
+    """Read the registry of the git repository at `root`.
+
+    Raises:
+        RegistryError: there is no git repository.
+    """
+    with _gto(root) as gto:
+        student = gto.get_artifacts().get(ARTIFACT)
+    events = sorted(student.get_events(), key=lambda event: (event.created_at, event.priority)) if student else []
+    gone = {event.version for event in events if event.event == "deregistration"}
+    versions = [
+        Version(event.version, event.commit_hexsha, event.created_at.astimezone(UTC))
+        for event in events
+        if event.event == "registration" and event.version not in gone
+    ]
+    moves = [event for event in events if getattr(event, "stage", None) == STAGE and event.version not in gone]
+    assignments, line = _follow(moves)
+    changed = events[-1].created_at if events else None
+    return Registry(sorted(versions, key=lambda version: _number(version.name)), assignments, line, changed)
+
+
+def _follow(moves: Iterable[Any]) -> tuple[list[Assignment], list[str]]:
+    """What was at prod, in order, and the line behind today's: going back to a version forgets those after it."""
+    assignments, line = list[Assignment](), list[str]()
+    for move in moves:
+        name = move.version
+        if move.event == "unassignment":
+            line = [other for other in line if other != name]
+            continue
+        back = name in line
+        line = [*line[: line.index(name)], name] if back else [*line, name]
+        assignments.append(Assignment(name, move.created_at.astimezone(UTC), back))
+    return assignments, line
+
+
+def register(root: Path, revision: str) -> Version:
+    """Make the student of this commit the next version; one that it has already is returned."""
+    registry = read(root)
+    known = registry.made_by(revision)
+    if known is None:
+        number = _number(registry.newest.name)[0] + 1 if registry.newest else 1
+        with _gto(root) as gto, _after(registry):
+            gto.register(ARTIFACT, revision, version=f"v{number}.0.0", simple=True)
+    return known or read(root).versions[-1]
+
+
+def promote(root: Path, name: str | None) -> Version:
+    """Put a version at prod, the newest if none is named: one tag, so it happens or does not.
+
+    Raises:
+        RegistryError: there is no such version, or it is at prod.
+    """
+    registry = read(root)
+    version = registry.find(name) if name else registry.newest
+    if version is None:
+        raise RegistryError(f"There is no version to promote. {NONE_YET}")
+    return _assign(root, registry, version)
+
+
+def roll_back(root: Path, name: str | None) -> Version:
+    """Put the version at prod again that was there before today's, or the one that is named: one tag.
+
+    Raises:
+        RegistryError: nothing was at prod before, or the named version is unknown or is at prod.
+    """
+    registry = read(root)
+    if name is None and len(registry.line) < 2:
+        there = f"{registry.line[0]} is the first" if registry.line else "Nothing is"
+        raise RegistryError(
+            f"There is nothing to go back to: {there} at prod. Choose one with: handful promote VERSION"
+        )
+    return _assign(root, registry, registry.find(name or registry.line[-2]))
+
+
+def _assign(root: Path, registry: Registry, version: Version) -> Version:
+    if version == registry.champion:
+        raise RegistryError(f"{version.name} is at prod already; nothing was changed.")
+    with _gto(root) as gto, _after(registry):
+        # Without force, gto would not let a version return to where it has been.
+        gto.assign(ARTIFACT, STAGE, version=version.name, force=True)
+    return version
+
+
+def push(root: Path) -> bool:
+    """Tell `origin` of every version and assignment; False if this repository has no `origin`.
+
+    Raises:
+        RegistryError: origin did not take them. They stay here.
+    """
+    if "origin" not in _git(root, "remote").split():
+        return False
+    try:
+        _git(root, "push", "--quiet", "--atomic", "origin", *TAGS)
+    except subprocess.CalledProcessError as error:
+        said = str(error.stderr).strip()
+    except subprocess.TimeoutExpired:
+        said = f"no answer within {PUSH_SECONDS:.0f} seconds"
+    else:
+        return True
+    raise RegistryError(
+        f"The registry was changed here, but origin was not told: {said}. Who gets the student from origin still gets "
+        f"the one before. Push again with: git push origin {' '.join(repr(tag) for tag in TAGS)}"
+    )
+
+
+def _git(root: Path, *arguments: str) -> str:
+    settings: dict[str, Any] = {"capture_output": True, "text": True, "check": True, "timeout": PUSH_SECONDS}
+    return str(subprocess.run(["git", *arguments], cwd=root, stdin=subprocess.DEVNULL, **settings).stdout)
+
+
+@contextmanager
+def _gto(root: Path) -> Iterator[Any]:
+    try:
+        from git import GitCommandError
+        from gto.exceptions import GTOException
+        from gto.registry import GitRegistry
+        from scmrepo.exceptions import SCMError
+        from scmrepo.git import Git
+    except ModuleNotFoundError:
+        raise MissingExtraError("gto", "registry") from None
+    try:
+        repository: Any = Git(str(root))
+    except SCMError:
+        raise RegistryError(f"{root} is no git repository. Go to the clone whose students are meant.") from None
+    repository.tag = repository.gitpython.tag  # the other ways do not let a tag be dated
+    try:
+        with closing(repository), GitRegistry.from_scm(repository) as registry:
+            yield registry
+    except (GTOException, GitCommandError) as error:
+        said = str(getattr(error, "stderr", "") or error).strip()
+        raise RegistryError(f"The registry of {root} was not changed: {said}") from None
+
+
+@contextmanager
+def _after(registry: Registry) -> Iterator[None]:
+    """Date the tag later than every other: what is at prod is the latest assignment, and clocks are set back."""
+    earliest = int(registry.changed.timestamp()) + 1 if registry.changed else 0
+    before = os.environ.get("GIT_COMMITTER_DATE")
+    os.environ["GIT_COMMITTER_DATE"] = f"@{max(int(time.time()), earliest)} +0000"
+    try:
+        yield
+    finally:
+        os.environ.pop("GIT_COMMITTER_DATE")
+        if before is not None:
+            os.environ["GIT_COMMITTER_DATE"] = before
+
+
+def _number(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.removeprefix("v").split("-")[0].split("."))

@@ -1,0 +1,103 @@
+"""The clean-up, with real git, DVC and gto."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy_graph import commit
+
+from flows.clean import clean
+from flows.commands import dvc, git
+from flows.night import NightError
+from flows.worktree import only_night
+from handful import registry
+
+GRAPH = """artifacts:
+  student: {path: student.txt, type: model}
+stages:
+  make:
+    cmd: cp rows.txt student.txt
+    deps: [rows.txt]
+    outs: [student.txt]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone with versions v1 to v5, of which v2 was at prod once and v3 is, to be copied."""
+    folder = tmp_path_factory.mktemp("made") / "clone"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+        git(folder, "init", "--quiet")
+        dvc(folder, "init", "--quiet")
+        (folder / "dvc.yaml").write_text(GRAPH)
+        (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
+        for number in range(1, 6):
+            make(folder, f"rows {number}\n")
+            commit(folder)
+            git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
+            registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
+            if number in (2, 3):
+                registry.promote(folder, None)
+        yield folder
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "clone", symlinks=True))
+
+
+def make(root: Path, rows: str) -> None:
+    (root / "rows.txt").write_text(rows)
+    dvc(root, "repro", "--quiet")
+
+
+def whole(root: Path) -> list[str]:
+    """The versions whose student can still be had."""
+    found = []
+    for version in registry.read(root).versions:
+        command = [sys.executable, "-m", "dvc", "get", ".", "student.txt", "--rev", version.revision, "--force"]
+        done = subprocess.run([*command, "--out", "../got.txt"], cwd=root, capture_output=True, check=False)
+        found += [version.name] if done.returncode == 0 else []
+    return found
+
+
+def test_the_last_versions_and_all_that_was_ever_at_prod_stay_and_so_does_the_work_in_progress(root: Path) -> None:
+    make(root, "not committed\n")
+    tags = git(root, "tag")
+    (root / "student.txt").unlink()
+    clean(root, 1, remote=False)
+    assert whole(root) == ["v2.0.0", "v3.0.0", "v5.0.0"]
+    assert git(root, "tag") == tags
+    dvc(root, "checkout")
+    assert (root / "student.txt").read_text() == "not committed\n"
+    assert git(root, "status", "--porcelain") == " M dvc.lock\n M rows.txt\n"
+
+
+@pytest.mark.slow
+def test_what_a_branch_of_a_person_needs_stays(root: Path) -> None:
+    git(root, "branch", "mine", registry.read(root).find("v1").revision)
+    clean(root, 1, remote=False)
+    assert whole(root) == ["v1.0.0", "v2.0.0", "v3.0.0", "v5.0.0"]
+
+
+def test_the_remote_is_cleaned_only_when_told(root: Path, tmp_path: Path) -> None:
+    dvc(root, "remote", "add", "--local", "--default", "store", "../store")
+    dvc(root, "push", "--quiet", "--all-tags")
+    there = len(list((tmp_path / "store").rglob("??/*")))
+    clean(root, 1, remote=False)
+    assert len(list((tmp_path / "store").rglob("??/*"))) == there
+    clean(root, 1, remote=True)
+    assert len(list((tmp_path / "store").rglob("??/*"))) == there - 2
+
+
+def test_nothing_is_cleaned_while_a_night_runs(root: Path) -> None:
+    with only_night(root), pytest.raises(NightError, match="night is running"):
+        clean(root, 1, remote=False)
+    assert len(whole(root)) == 5
