@@ -20,7 +20,9 @@ def main() -> None:
     arguments = _arguments()
     try:
         if arguments.command == "predict":
-            for answer in predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer):
+            for answer in predict(
+                handful.load(arguments.student, arguments.threads), sys.stdin.buffer, arguments.abstain
+            ):
                 _write(answer)
         else:
             _write(inspect(handful.load(arguments.student)))
@@ -34,11 +36,11 @@ def main() -> None:
         sys.exit(f"handful: {error}")
 
 
-def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
+def predict(student: Student, lines: Iterable[bytes], abstain: bool = False) -> Iterator[str]:
     """Answer every line with a line of JSON: label, probability and all probabilities.
 
     Lines are texts or image paths as they stand, or, if the first is a JSON object, JSON objects with the key `text`
-    or `image`; an `id` in them is repeated in the answer.
+    or `image`; an `id` in them is repeated in the answer. With `abstain` unsure answers have an empty label.
     """
     numbered = enumerate(lines, start=1)
     objects = None
@@ -51,7 +53,8 @@ def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
         ):
             best = int(probabilities.argmax())
             shown = {name: round(float(value), 6) for name, value in zip(student.classes_, probabilities, strict=True)}
-            answer = {**known, "label": student.classes_[best], "probability": shown[student.classes_[best]]}
+            label = "" if abstain and probabilities[best] < student.threshold else student.classes_[best]
+            answer = {**known, "label": label, "probability": shown[student.classes_[best]]}
             yield json.dumps({**answer, "probabilities": shown}, ensure_ascii=False)
 
 
@@ -82,6 +85,7 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if name == "predict":
             command.add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
+            command.add_argument("--abstain", action="store_true", help="leave the label empty where unsure")
     return parser.parse_args()
 
 

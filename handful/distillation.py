@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from handful import storage
-from handful.student import FORMAT
+from handful import calibration, storage, student
 from handful.training import Examples
 
 
@@ -47,16 +46,35 @@ def transfer_set(
 
 
 def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str]) -> None:
-    """Write a student's folder: its files and student.json; `handful.load` reads it."""
+    """Write a student's folder: its files and student.json; `handful.load` reads it.
+
+    Its probabilities are those that it was trained for, and it never abstains, until `calibrate` says better.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in trained.files.items():
         with storage.replacing(folder / name) as unfinished:
             unfinished.write_bytes(content)
     description = {
-        "format": FORMAT,
+        "format": student.FORMAT,
         "modality": modality,
         "kind": kind,
         "classes": list(classes),
         "features": trained.features,
+        "temperature": 1.0,
+        "threshold": 0.0,
     }
     storage.write_json(description, folder / "student.json")
+
+
+def calibrate(folder: Path, unseen: Examples, usual: Sequence[Any], abstention_share: float) -> None:
+    """Store temperature and threshold with the student in `folder`, as it predicts once it is exported.
+
+    Args:
+        unseen: rows that it was not trained on, with the teacher's probabilities at temperature 1.
+        usual: rows such as it will meet, of which it is to refuse `abstention_share`.
+    """
+    loaded = student.load(folder, threads=1)
+    temperature = calibration.fit_temperature(loaded.logits(unseen.contents), unseen.targets)
+    confidences = student.softmax(loaded.logits(usual), temperature).max(axis=1)
+    found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
+    storage.write_json({**loaded.description, **found}, folder / "student.json")
