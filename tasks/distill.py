@@ -4,21 +4,18 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from handful import storage
-from handful.distillation import Trained, calibrate, save_student, transfer_set
+from handful.distillation import Trained, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Distill
 from handful.teacher import Teacher, load
 from handful.training import Examples
 from tasks import start
-
-CALIBRATION_ROWS = 500  # plenty for the one number that is fitted to them
 
 log = logging.getLogger("handful.distill")
 
@@ -27,14 +24,13 @@ log = logging.getLogger("handful.distill")
 class Distilled:
     """The students by kind, the default first, their classes, and how many rows they learned from.
 
-    `unseen` and `usual` are what `calibrate` asks for: rows that no student learned from, rows such as it will meet.
+    `unseen` are rows of the pool that no student learned from, for `calibrate`.
     """
 
     students: dict[str, Trained]
     classes: list[str]
     rows: dict[str, int]
     unseen: Examples
-    usual: list[Any]
 
 
 def distill(
@@ -57,12 +53,10 @@ def distill(
     """
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
-    large = [*unlabelled["content"], *added["content"]]
+    held = held_out(len(unlabelled), seed)
+    large = [*unlabelled["content"][~held], *added["content"]]
     everything = [*labelled["content"], *large]
-    missing = max(0, parameters.transfer_rows - len(everything))
-    made = augmentation.multiply(everything, missing + CALIBRATION_ROWS, seed)
-    large += made[:missing]
-    unseen = _unseen(made[missing:], [*everything, *large], teacher)
+    large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
     examples = transfer_set(
         labelled["content"].tolist(),
         labelled["label"].tolist(),
@@ -76,20 +70,9 @@ def distill(
         student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
         for student in parameters.students
     }
-    usual = unlabelled["content"].tolist() or list(unseen.contents)
-    return Distilled(students, teacher.classes_, {"labelled": len(labelled), "by_teacher": len(large)}, unseen, usual)
-
-
-def _unseen(made: list[Any], known: list[Any], teacher: Teacher) -> Examples:
-    """New rows with the teacher's opinion, to fit temperatures on.
-
-    Fitted on rows that it learned from, a temperature would be too low; rows of the pool held out for it would be
-    missing where they teach most. More rows can be made as well as those that the students learn from.
-    """
-    seen = set(known)
-    # Out of a few short texts nothing new may come; then what repeats them has to do.
-    contents = [content for content in dict.fromkeys(made) if content not in seen] or made
-    return Examples(contents, teacher.predict_proba(contents), np.ones(len(contents), np.float32))
+    kept = unlabelled["content"][held].tolist()
+    unseen = Examples(kept, teacher.predict_proba(kept), np.ones(len(kept), np.float32))
+    return Distilled(students, teacher.classes_, {"labelled": len(labelled), "by_teacher": len(large)}, unseen)
 
 
 def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, out: Path) -> None:
@@ -102,7 +85,7 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     default, *others = made.students
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
-        calibrate(folder, made.unseen, made.usual, parameters.distill.abstention_share)
+        calibrate(folder, made.unseen, parameters.distill.abstention_share)
     storage.write_json({"default": default, "others": others, "rows": made.rows}, out / "distill.json")
     log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
 

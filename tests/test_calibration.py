@@ -12,7 +12,7 @@ from scipy.special import log_softmax, softmax
 import handful
 from handful import student
 from handful.calibration import fit_temperature, threshold
-from handful.distillation import calibrate
+from handful.distillation import calibrate, held_out
 from handful.training import Examples
 from tests.images import stripes
 
@@ -87,7 +87,7 @@ def test_a_students_folder_is_calibrated_to_the_teacher_and_its_guesses_stay(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     before = handful.load(tmp_path)
     teacher = softmax(before.logits(examples.contents) / 4, axis=1)
-    calibrate(tmp_path, Examples(examples.contents, teacher, examples.weights), examples.contents, 0.25)
+    calibrate(tmp_path, Examples(examples.contents, teacher, examples.weights), 0.25)
     after = handful.load(tmp_path, threads=1)
     assert after.temperature == pytest.approx(4, rel=1e-3)
     assert np.allclose(after.predict_proba(examples.contents), teacher, atol=1e-3)
@@ -100,7 +100,7 @@ def test_a_student_refuses_its_share_of_the_rows_and_answers_the_others_alike(
 ) -> None:
     for file in image_student.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    calibrate(tmp_path, examples, examples.contents, 0.25)
+    calibrate(tmp_path, examples, 0.25)
     loaded = handful.load(tmp_path, threads=1)
     answers, labels = loaded.predict(examples.contents, abstain=True), loaded.predict(examples.contents)
     confidences = loaded.predict_proba(examples.contents).max(axis=1)
@@ -108,3 +108,20 @@ def test_a_student_refuses_its_share_of_the_rows_and_answers_the_others_alike(
     assert len(refused) == 10
     assert confidences[refused].max() < np.delete(confidences, refused).min()
     assert all(answer in (None, label) for answer, label in zip(answers, labels, strict=True))
+
+
+def test_without_unseen_rows_a_student_stays_as_it_was_trained(image_student: Path, tmp_path: Path) -> None:
+    for file in image_student.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    calibrate(tmp_path, Examples([], np.empty((0, 2), np.float32), np.empty(0, np.float32)), 0.25)
+    loaded = handful.load(tmp_path)
+    assert (loaded.temperature, loaded.threshold) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(("rows", "held"), [(0, 0), (99, 0), (100, 10), (704, 70), (100_000, 500)])
+def test_a_tenth_of_the_pool_is_held_out_where_there_is_enough_of_it(rows: int, held: int) -> None:
+    chosen = held_out(rows, seed=3)
+    assert chosen.shape == (rows,)
+    assert chosen.sum() == held
+    assert np.array_equal(chosen, held_out(rows, seed=3))
+    assert not held or not np.array_equal(chosen, held_out(rows, seed=4))

@@ -178,7 +178,7 @@ StudentKind = Annotated[TextStudent | ImageStudent, Field(discriminator="kind")]
 class Distill(Section):
     """L(labelled) + pool_weight · L(pool) with temperature (Hinton et al. 2015, eq. 1); the first is the default.
 
-    `abstention_share` is the share of the pool that a student refuses to answer when it is told to abstain.
+    `abstention_share` is the share of unseen pool rows that a student refuses when it is told to abstain.
     """
 
     temperature: Positive
