@@ -1,5 +1,6 @@
 """What a student learns from: hard labels on the few, the teacher's softened probabilities on the many."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,30 +71,32 @@ def save_student(folder: Path, trained: Trained, kind: str, modality: str, class
 
 
 def held_out(rows: int, seed: int) -> np.ndarray:
-    """Which of a pool's rows no student learns from, so that they show what it makes of unseen ones; bool [rows].
+    """Which of a pool's rows show what a student makes of unseen ones: a tenth, none of a small pool; bool [rows].
 
-    They have to be real: texts made of others are so much less clear that a temperature fitted to them, on the sample,
-    took the probabilities further from the truth, and rows that were trained on made the threshold refuse four times
-    its share. A tenth, made up for by multiplied rows, is what that costs; a pool of few rows can spare none.
+    They have to be real: multiplied texts are less clear, and a temperature fitted to them took the sample's
+    probabilities further from the truth. A row that was trained on is answered too surely to set a threshold by.
     """
     count = min(rows // 10, MOST_HELD_OUT) if rows >= SMALLEST_POOL else 0
     return np.random.default_rng(seed).permutation(rows) < count
 
 
-def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> None:
-    """Store temperature and threshold with the student in `folder`, as it predicts once it is exported.
+def calibrate(folder: Path, trial: Trained, unseen: Examples, abstention_share: float) -> None:
+    """Store temperature and threshold with the student in `folder`, as found with its `trial`.
 
-    Without unseen rows it stays as it is: temperature 1, and it never abstains.
+    The trial is trained alike but without the unseen rows, so that the student that is kept has lost none. Without
+    unseen rows the student stays as it is: temperature 1, and it never abstains.
 
     Args:
-        unseen: rows that it was not trained on, with the teacher's probabilities at temperature 1 as targets.
+        unseen: rows of the pool, with the teacher's probabilities at temperature 1 as targets.
         abstention_share: how many of such rows it is to refuse.
     """
     if not len(unseen):
         return
-    loaded = student.load(folder, threads=1)
-    logits = loaded.logits(unseen.contents)
+    description = storage.read_json(folder / "student.json")
+    with tempfile.TemporaryDirectory() as name:
+        save_student(Path(name), trial, *(description[key] for key in ("kind", "modality", "classes")))
+        logits = student.load(name, threads=1).logits(unseen.contents)
     temperature = calibration.fit_temperature(logits, unseen.targets)
     confidences = student.softmax(logits, temperature).max(axis=1)
     found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
-    storage.write_json({**loaded.description, **found}, folder / "student.json")
+    storage.write_json({**description, **found}, folder / "student.json")
