@@ -9,7 +9,7 @@ from benchmarks import folders
 from benchmarks.folders import DataFolder
 from benchmarks.trained import Trained, peak_rss_bytes, timed
 from handful import student, training
-from handful.distillation import save_student
+from handful.distillation import calibrate, save_student
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -71,6 +71,7 @@ def _train_student(
     with tempfile.TemporaryDirectory() as name:
         kind = next(iter(made.students))
         save_student(Path(name), made.students[kind], kind, parameters.modality, made.classes)
+        calibrate(Path(name), made.trials[kind], made.unseen, parameters.distill.abstention_share)
         loaded = student.load(name, threads=1)
         size_bytes = loaded.size_bytes
     return Trained(

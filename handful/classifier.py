@@ -24,6 +24,12 @@ class Classifier(Protocol):
         ...
 
 
+class AbstainingClassifier(Classifier, Protocol):
+    """A classifier that may refuse: `threshold` is the probability that its answer must reach."""
+
+    threshold: float
+
+
 class CachingClassifier(Classifier, Protocol):
     """A classifier that keeps what is dear to compute, as a teacher does its embeddings, unless told not to."""
 

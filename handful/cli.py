@@ -32,11 +32,11 @@ def main() -> None:
         sys.exit(f"handful: {error}")
 
 
-def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
+def predict(student: Student, lines: Iterable[bytes], abstain: bool = False) -> Iterator[str]:
     """Answer every line with a line of JSON: label, probability and all probabilities.
 
     Lines are texts or image paths as they stand, or, if the first is a JSON object, JSON objects with the key `text`
-    or `image`; an `id` in them is repeated in the answer.
+    or `image`; an `id` in them is repeated in the answer. With `abstain` unsure answers have an empty label.
     """
     numbered = enumerate(lines, start=1)
     objects = None
@@ -49,7 +49,8 @@ def predict(student: Student, lines: Iterable[bytes]) -> Iterator[str]:
         ):
             best = int(probabilities.argmax())
             shown = {name: round(float(value), 6) for name, value in zip(student.classes_, probabilities, strict=True)}
-            answer = {**known, "label": student.classes_[best], "probability": shown[student.classes_[best]]}
+            label = "" if abstain and probabilities[best] < student.threshold else student.classes_[best]
+            answer = {**known, "label": label, "probability": shown[student.classes_[best]]}
             yield json.dumps({**answer, "probabilities": shown}, ensure_ascii=False)
 
 
@@ -68,7 +69,7 @@ def inspect(student: Student) -> str:
 
 
 def _predict(arguments: argparse.Namespace) -> Iterator[str]:
-    return predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer)
+    return predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer, arguments.abstain)
 
 
 def _inspect(arguments: argparse.Namespace) -> Iterator[str]:
@@ -135,6 +136,7 @@ def _arguments() -> argparse.Namespace:
         help_text = "the clone whose students are meant; the working folder if not given"
         commands[name].add_argument("--repository", type=Path, default=Path.cwd(), help=help_text)
     commands["predict"].add_argument("--threads", type=int, default=0, help="cores to use; 0 takes all")
+    commands["predict"].add_argument("--abstain", action="store_true", help="leave the label empty where unsure")
     commands["promote"].add_argument("version", nargs="?", help="such as v3; the newest if not given")
     commands["rollback"].add_argument("--to", metavar="VERSION", help="such as v3, in place of the one before")
     return parser.parse_args()

@@ -1,5 +1,6 @@
 """What a student learns from: hard labels on the few, the teacher's softened probabilities on the many."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from handful import storage
-from handful.student import FORMAT
+from handful import calibration, storage, student
 from handful.training import Examples
+
+SMALLEST_POOL = 100
+MOST_HELD_OUT = 500  # plenty for the two numbers that come from them
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,53 @@ def transfer_set(
 
 
 def save_student(folder: Path, trained: Trained, kind: str, modality: str, classes: Sequence[str]) -> None:
-    """Write a student's folder: its files and student.json; `handful.load` reads it."""
+    """Write a student's folder: its files and student.json; `handful.load` reads it.
+
+    Its probabilities are those that it was trained for, and it never abstains, until `calibrate` says better.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in trained.files.items():
         with storage.replacing(folder / name) as unfinished:
             unfinished.write_bytes(content)
     description = {
-        "format": FORMAT,
+        "format": student.FORMAT,
         "modality": modality,
         "kind": kind,
         "classes": list(classes),
         "features": trained.features,
+        "temperature": 1.0,
+        "threshold": 0.0,
     }
     storage.write_json(description, folder / "student.json")
+
+
+def held_out(rows: int, seed: int) -> np.ndarray:
+    """Which of a pool's rows show what a student makes of unseen ones: a tenth, none of a small pool; bool [rows].
+
+    They have to be real: multiplied texts are less clear, and a temperature fitted to them took the sample's
+    probabilities further from the truth. A row that was trained on is answered too surely to set a threshold by.
+    """
+    count = min(rows // 10, MOST_HELD_OUT) if rows >= SMALLEST_POOL else 0
+    return np.random.default_rng(seed).permutation(rows) < count
+
+
+def calibrate(folder: Path, trial: Trained, unseen: Examples, abstention_share: float) -> None:
+    """Store temperature and threshold with the student in `folder`, as found with its `trial`.
+
+    The trial is trained alike but without the unseen rows, so that the student that is kept has lost none. Without
+    unseen rows the student stays as it is: temperature 1, and it never abstains.
+
+    Args:
+        unseen: rows of the pool, with the teacher's probabilities at temperature 1 as targets.
+        abstention_share: how many of such rows it is to refuse.
+    """
+    if not len(unseen):
+        return
+    description = storage.read_json(folder / "student.json")
+    with tempfile.TemporaryDirectory() as name:
+        save_student(Path(name), trial, *(description[key] for key in ("kind", "modality", "classes")))
+        logits = student.load(name, threads=1).logits(unseen.contents)
+    temperature = calibration.fit_temperature(logits, unseen.targets)
+    confidences = student.softmax(logits, temperature).max(axis=1)
+    found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
+    storage.write_json({**description, **found}, folder / "student.json")

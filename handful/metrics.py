@@ -123,6 +123,13 @@ def calibration_error(bins: Sequence[dict[str, float]]) -> float:
     return float(gaps / sum(place["rows"] for place in bins))
 
 
+def abstention(correct: NDArray[np.bool_], confidences: Floats, threshold: float) -> dict[str, float | None]:
+    """The threshold, the share of rows at least so sure, and the accuracy on these (None where there are none)."""
+    answered = confidences >= threshold
+    accuracy = float(correct[answered].mean()) if answered.any() else None
+    return {"threshold": threshold, "share_answered": float(answered.mean()), "accuracy_answered": accuracy}
+
+
 def _margins(counts: Integers) -> tuple[Integers, Integers, Integers]:
     """Right guesses, rows and guesses, each [matrices, classes], of `counts` [matrices, classes, classes]."""
     return counts.diagonal(axis1=1, axis2=2), counts.sum(axis=2), counts.sum(axis=1)

@@ -59,6 +59,7 @@ def markdown(findings: Findings) -> str:
         "## What is taken for what",
         "![Confusion matrix: rows are true labels, columns guesses](confusion.png)",
         _table("| true label | taken for | rows |", pairs) if pairs else "No two labels were confused more than once.",
+        _abstention(findings.metrics),
     ]
     return "\n\n".join(lines) + "\n"
 
@@ -119,6 +120,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "verdict": _verdict(scores),
         "champion": scores["champion"],
         "promotion": scores["verdict"],
+        "abstention": _abstention(scores),
         "drift": findings.drift,
         "unlabelled": findings.validation["tables"]["unlabelled"]["accepted"],
         "training": sorted(findings.training.items()),
@@ -185,6 +187,15 @@ def _promotion(scores: Mapping[str, Any]) -> list[str]:
     if scores["champion"] is None:
         return []
     return [f"**{scores['verdict']['decision'].capitalize()}.** {_escape(scores['verdict']['reason'])}"]
+
+
+def _abstention(scores: Mapping[str, Any]) -> str:
+    """What the student answers, and how well, where it may refuse."""
+    found = scores["student"]["abstention"]
+    answered = f"answers {percent(found['share_answered'])} of the test rows"
+    if found["accuracy_answered"] is not None:
+        answered += f", and {percent(found['accuracy_answered'])} of these are right"
+    return f"Where it may abstain, below a probability of {found['threshold']:.3f}, the student {answered}."
 
 
 def _teacher_made(findings: Findings) -> str:

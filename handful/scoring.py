@@ -1,14 +1,15 @@
 """What a classifier is worth on the test rows: its guesses, and one record of its scores, its speed and its size."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from handful import latency, metrics
-from handful.classifier import Classifier
+from handful.classifier import AbstainingClassifier, Classifier
 from handful.comparison import Rival
 from handful.parameters.learning import Evaluate
 
@@ -34,6 +35,13 @@ def score(
         "size_bytes": classifier.size_bytes,
     }
     return Scored(probabilities, metrics.guess(probabilities, classifier.classes_), record)
+
+
+def student_record(kind: str, student: AbstainingClassifier, scored: Scored, truth: Sequence[str]) -> dict[str, Any]:
+    """The record of the default student: its kind, its scores, and what they are where it may abstain."""
+    correct = np.asarray(truth, dtype=object) == scored.guesses
+    refusing = metrics.abstention(correct, scored.probabilities.max(axis=1), student.threshold)
+    return {"kind": kind, **scored.record, "abstention": refusing}
 
 
 def champion_record(rival: Rival | None, scored: Mapping[str, Scored]) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import onnxruntime
@@ -11,7 +11,7 @@ import onnxruntime
 from handful.errors import StudentError
 from handful.modality import MODALITIES, part
 
-FORMAT = 1
+FORMAT = 2
 # Rows are sorted by cost and share a batch up to this much of it, so that little is padding and memory stays bounded.
 BATCH_COST = 2**14
 
@@ -23,6 +23,7 @@ class Student:
         self.folder = folder
         self.description = _describe(folder)
         self.classes_: list[str] = self.description["classes"]
+        self.temperature, self.threshold = float(self.description["temperature"]), float(self.description["threshold"])
         prediction = part(self.description["modality"], "prediction")
         self.read = prediction.read
         self._cost = prediction.cost
@@ -44,15 +45,27 @@ class Student:
 
     def predict_proba(self, contents: Sequence[Any]) -> np.ndarray:
         """Return float32 [n, classes]; rows sum to 1. Texts are str, images the bytes of an encoded file."""
-        probabilities = np.empty((len(contents), len(self.classes_)), np.float32)
-        for rows in self._batches(contents):
-            (logits,) = self._session.run(["logits"], self._features([contents[row] for row in rows]))
-            probabilities[rows] = _softmax(logits)
-        return probabilities
+        return softmax(self.logits(contents), self.temperature)
 
-    def predict(self, contents: Sequence[Any]) -> list[str]:
-        """The most probable label of each content."""
-        return [self.classes_[best] for best in self.predict_proba(contents).argmax(axis=1)]
+    @overload
+    def predict(self, contents: Sequence[Any], abstain: Literal[False] = False) -> list[str]: ...
+    @overload
+    def predict(self, contents: Sequence[Any], abstain: bool) -> list[str | None]: ...
+    def predict(self, contents: Sequence[Any], abstain: bool = False) -> Sequence[str | None]:
+        """The most probable label of each content; with `abstain` None where its probability is below `threshold`."""
+        probabilities = self.predict_proba(contents)
+        labels = [self.classes_[best] for best in probabilities.argmax(axis=1)]
+        if not abstain:
+            return labels
+        answered = probabilities.max(axis=1) >= self.threshold
+        return [label if sure else None for label, sure in zip(labels, answered, strict=True)]
+
+    def logits(self, contents: Sequence[Any]) -> np.ndarray:
+        """What the probabilities are made of, before the temperature; float32 [n, classes]."""
+        logits = np.empty((len(contents), len(self.classes_)), np.float32)
+        for rows in self._batches(contents):
+            (logits[rows],) = self._session.run(["logits"], self._features([contents[row] for row in rows]))
+        return logits
 
     def _batches(self, contents: Sequence[Any]) -> Iterator[list[int]]:
         costs = [self._cost(content) for content in contents]
@@ -90,15 +103,17 @@ def _describe(folder: Path) -> dict[str, Any]:
     if description.get("format") != FORMAT or description.get("modality") not in MODALITIES:
         raise StudentError(
             f"{path} has format {description.get('format')!r}; this version of Handful "
-            f"reads format {FORMAT}. Install the version that wrote it."
+            f"reads format {FORMAT}. Install the version that wrote it, or make the student again with: dvc repro"
         )
-    if missing := {"kind", "classes", "features"} - description.keys():
+    if missing := {"kind", "classes", "features", "temperature", "threshold"} - description.keys():
         raise StudentError(
             f"{path} is damaged (it lacks {', '.join(sorted(missing))}). Make the student again with: dvc repro"
         )
     return description
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities float32 [n, classes] at a temperature, which never changes what class is the likeliest."""
+    # The largest becomes exp(0) = 1 exactly, and rounding takes no other above it.
+    shifted = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))

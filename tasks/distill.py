@@ -4,15 +4,18 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from handful import storage
-from handful.distillation import Trained, save_student, transfer_set
+from handful.distillation import Trained, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Distill
 from handful.teacher import Teacher, load
+from handful.training import Examples
 from tasks import start
 
 log = logging.getLogger("handful.distill")
@@ -20,11 +23,16 @@ log = logging.getLogger("handful.distill")
 
 @dataclass(frozen=True)
 class Distilled:
-    """The students by kind, the default first, their classes, and how many rows they learned from."""
+    """The students by kind, the default first, their classes, and how many rows they learned from.
+
+    `trials` are the same students trained without `unseen`, rows of the pool; `calibrate` says what for.
+    """
 
     students: dict[str, Trained]
     classes: list[str]
     rows: dict[str, int]
+    trials: dict[str, Trained]
+    unseen: Examples
 
 
 def distill(
@@ -47,23 +55,31 @@ def distill(
     """
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
-    large = [*unlabelled["content"], *added["content"]]
-    everything = [*labelled["content"], *large]
-    large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
-    examples = transfer_set(
-        labelled["content"].tolist(),
-        labelled["label"].tolist(),
-        large,
-        teacher.predict_proba(large),
-        teacher.classes_,
-        parameters.temperature,
-        parameters.pool_weight,
-    )
-    students: dict[str, Trained] = {
-        student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
-        for student in parameters.students
-    }
-    return Distilled(students, teacher.classes_, {"labelled": len(labelled), "by_teacher": len(large)})
+    pool, held = unlabelled["content"], held_out(len(unlabelled), seed)
+
+    def trained(large: list[Any]) -> tuple[dict[str, Trained], int]:
+        everything = [*labelled["content"], *large]
+        large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
+        examples = transfer_set(
+            labelled["content"].tolist(),
+            labelled["label"].tolist(),
+            large,
+            teacher.predict_proba(large),
+            teacher.classes_,
+            parameters.temperature,
+            parameters.pool_weight,
+        )
+        return {
+            student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
+            for student in parameters.students
+        }, len(large)
+
+    students, by_teacher = trained([*pool, *added["content"]])
+    trials = trained([*pool[~held], *added["content"]])[0] if held.any() else students
+    kept = pool[held].tolist()
+    unseen = Examples(kept, teacher.predict_proba(kept), np.ones(len(kept), np.float32))
+    rows = {"labelled": len(labelled), "by_teacher": by_teacher}
+    return Distilled(students, teacher.classes_, rows, trials, unseen)
 
 
 def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, out: Path) -> None:
@@ -76,6 +92,7 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     default, *others = made.students
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
+        calibrate(folder, made.trials[kind], made.unseen, parameters.distill.abstention_share)
     storage.write_json({"default": default, "others": others, "rows": made.rows}, out / "distill.json")
     log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
 

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from handful import metrics, plots, profile, report, storage, student, teacher
 from handful.champion import read
-from handful.classifier import CachingClassifier, Classifier
+from handful.classifier import AbstainingClassifier, CachingClassifier
 from handful.comparison import Rival, compare, decide, meet
 from handful.errors import DataError
 from handful.findings import Findings, versions
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Evaluate
-from handful.scoring import champion_record, predictions, score
+from handful.scoring import champion_record, predictions, score, student_record
 from tasks import start
 
 
@@ -34,7 +34,7 @@ class Evaluation:
 def evaluate(
     test: pd.DataFrame,
     adapted: CachingClassifier,
-    students: Mapping[str, Classifier],
+    students: Mapping[str, AbstainingClassifier],
     baseline: CachingClassifier,
     rival: Rival | None,
     parameters: Evaluate,
@@ -59,7 +59,7 @@ def evaluate(
         "rows": len(test),
         "unseen_labels": {label: truth.count(label) for label in metrics.labels(truth, classes)[len(classes) :]},
         "teacher": scored["teacher"].record,
-        "student": {"kind": default, **scored[default].record},
+        "student": student_record(default, students[default], scored[default], truth),
         "others": {kind: scored[kind].record for kind in others},
         "baseline": scored["baseline"].record,
         "gain_over_baseline": beside["baseline"].gain(),

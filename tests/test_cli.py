@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import handful
@@ -118,6 +119,19 @@ def test_the_number_of_threads_does_not_change_the_answers(text_student: Path) -
     assert answers("predict", text_student, "--threads", "1", given="\n".join(TEXTS)) == several
 
 
+def test_an_unsure_answer_has_an_empty_label_only_when_told_to_abstain(copied: Path) -> None:
+    confidences = handful.load(copied).predict_proba(TEXTS).max(axis=1)
+    describe(copied, threshold=float(np.sort(confidences)[1]))
+    plain = answers("predict", copied, given="\n".join(TEXTS))
+    abstaining = answers("predict", copied, "--abstain", given="\n".join(TEXTS))
+    unsure = int(confidences.argmin())
+    assert [answer["label"] for answer in plain] == handful.load(copied).predict(TEXTS)
+    assert [row for row, answer in enumerate(abstaining) if answer["label"] == ""] == [unsure]
+    assert abstaining == [
+        {**answer, "label": "" if row == unsure else answer["label"]} for row, answer in enumerate(plain)
+    ]
+
+
 def test_image_paths_are_answered_as_lines_and_as_json(image_student: Path, tmp_path: Path) -> None:
     paths = [tmp_path / f"a picture {number}.png" for number in range(2)]
     for number, path in enumerate(paths):
@@ -163,16 +177,16 @@ def test_a_folder_without_a_student_is_named(tmp_path: Path) -> None:
             assert "student.json" in said
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 1, "modality": "text"}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 2, "modality": "text"}'])
 def test_a_damaged_description_is_named(copied: Path, content: bytes) -> None:
     (copied / "student.json").write_bytes(content)
     assert f"{copied / 'student.json'} is damaged" in mistake("inspect", copied)
 
 
-@pytest.mark.parametrize("changes", [{"format": 99}, {"modality": "sound"}])
+@pytest.mark.parametrize("changes", [{"format": 1}, {"format": 99}, {"modality": "sound"}])
 def test_a_student_of_another_format_is_refused(copied: Path, changes: dict[str, object]) -> None:
     describe(copied, **changes)
-    assert "reads format 1" in mistake("predict", copied, given="a")
+    assert "reads format 2" in mistake("predict", copied, given="a")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])

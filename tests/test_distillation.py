@@ -81,9 +81,11 @@ def test_a_students_folder_holds_its_files_and_what_they_are(tmp_path: Path) -> 
     assert sorted(file.name for file in folder.iterdir()) == ["model.onnx", "student.json", "tokenizer.json"]
     assert (folder / "model.onnx").read_bytes() == b"graph"
     assert json.loads((folder / "student.json").read_text(encoding="utf-8")) == {
-        "format": 1,
+        "format": 2,
         "modality": "text",
         "kind": "linear",
         "classes": CLASSES,
         "features": {"ngrams": 3},
+        "temperature": 1.0,
+        "threshold": 0.0,
     }

@@ -44,6 +44,7 @@ class NgramClassifier:
         self.pipeline: Pipeline = make_pipeline(TfidfVectorizer(analyzer=analyzer), LogisticRegression())
         self.pipeline.fit(rows["content"], rows["label"])
         self.classes_ = [str(name) for name in self.pipeline.classes_]
+        self.threshold = 0.5
         self.size_bytes = int(self.pipeline[-1].coef_.nbytes)
         self.uncached_rows: list[int] = []
 
@@ -81,7 +82,7 @@ def test_each_classifier_has_its_record(classifiers: dict[str, NgramClassifier])
     scores = run(classifiers, rows(90, 5)).metrics
     assert (scores["classes"], scores["rows"]) == (3, 90)
     assert set(scores["teacher"]) == set(scores["baseline"]) == SCORES | COSTS
-    assert set(scores["student"]) == SCORES | COSTS | {"kind"}
+    assert set(scores["student"]) == SCORES | COSTS | {"kind", "abstention"}
     assert set(scores["others"]) == {"shallow_transformer"}
     for name in ("accuracy", "macro_f1"):
         low, high = scores["student"]["intervals"][name]
@@ -97,6 +98,24 @@ def test_the_scores_are_those_of_the_classifiers(classifiers: dict[str, NgramCla
     assert scores["student"]["accuracy"] == pytest.approx(right["linear"])
     assert scores["others"]["shallow_transformer"]["accuracy"] == pytest.approx(right["shallow_transformer"])
     assert scores["gain_over_baseline"]["accuracy"] == pytest.approx(right["linear"] - right["baseline"])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.01])
+def test_what_the_student_is_worth_where_it_may_abstain(
+    classifiers: dict[str, NgramClassifier], threshold: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifiers["linear"], "threshold", threshold)
+    test = rows(90, 5)
+    found = run(classifiers, test).metrics["student"]["abstention"]
+    probabilities = classifiers["linear"].predict_proba(test["content"])
+    answered = probabilities.max(axis=1) >= threshold
+    right = (np.array(CLASSES)[probabilities.argmax(axis=1)] == test["label"])[answered]
+    assert 0 < answered.sum() < 90 or threshold != 0.5
+    assert found == {
+        "threshold": threshold,
+        "share_answered": pytest.approx(answered.mean()),
+        "accuracy_answered": pytest.approx(right.mean()) if answered.any() else None,
+    }
 
 
 def test_the_champion_is_scored_on_the_same_rows_and_judged(classifiers: dict[str, NgramClassifier]) -> None:

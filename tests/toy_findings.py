@@ -26,6 +26,7 @@ DRIFT: dict[str, Any] = {
 }
 
 
+ABSTENTION = {"threshold": 0.321, "share_answered": 0.9, "accuracy_answered": 0.876}
 QUALITY = {"rows": 12, "euclidean": 0.71, "mahalanobis": 14.2, "likelihood": 0.642, "diversity": 0.33}
 
 
@@ -87,7 +88,7 @@ def toy(
             "rows": len(truth),
             "unseen_labels": {label: 1 for label in metrics.labels(truth, classes)[len(classes) :]},
             "teacher": record,
-            "student": {"kind": "linear", **record},
+            "student": {"kind": "linear", **record, "abstention": ABSTENTION},
             "others": {"shallow_transformer": record},
             "baseline": record,
             "gain_over_baseline": compare(truth, *guesses, PARAMETERS, seed=3).gain(),

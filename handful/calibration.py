@@ -1,0 +1,31 @@
+"""Calibration: the temperature that mends a student's probabilities, and the threshold below which it may abstain."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+# Beyond a factor of twenty the data do not tell one temperature from the next, and all that is left is rounding.
+LOG_TEMPERATURES = (-np.log(20.0), np.log(20.0))
+
+
+def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+    """Find the temperature T for which softmax(logits / T) has the lowest cross-entropy with the targets.
+
+    Guo et al. 2017, section 4.2, with soft targets. The loss is convex in 1 / T, so it has one minimum along log T.
+
+    Args:
+        logits: [n, classes], n > 0; log-probabilities do as well, as they differ from logits by a constant per row.
+        targets: [n, classes], rows sum to 1.
+    """
+    wide = logits.astype(np.float64)
+
+    def loss(log_temperature: float) -> float:
+        return float(-(targets * log_softmax(wide / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
+
+
+def threshold(confidences: np.ndarray, share: float) -> float:
+    """The highest bound that no more than `share` of the confidences [n] lie below; 0 where that is not one row."""
+    below = int(share * len(confidences))
+    return float(np.sort(confidences)[below]) if below else 0.0
