@@ -1,7 +1,7 @@
 """What a student learns from: hard labels on the few, the teacher's softened probabilities on the many."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,18 @@ class Trained:
 
     files: dict[str, bytes]
     features: dict[str, Any]
+
+
+def asked_once(predict_proba: Callable[[list[Any]], np.ndarray]) -> Callable[[list[Any]], np.ndarray]:
+    """The same function, asked once for each content: an adapted teacher is slow, and nothing caches its embeddings."""
+    known: dict[Any, np.ndarray] = {}
+
+    def opinion(contents: list[Any]) -> np.ndarray:
+        new = [content for content in dict.fromkeys(contents) if content not in known]
+        known.update(zip(new, predict_proba(new), strict=True))
+        return np.stack([known[content] for content in contents]) if contents else predict_proba(contents)
+
+    return opinion
 
 
 def transfer_set(

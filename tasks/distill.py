@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from handful import storage
-from handful.distillation import Trained, calibrate, held_out, save_student, transfer_set
+from handful.distillation import Trained, asked_once, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Distill
@@ -56,6 +56,7 @@ def distill(
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
     pool, held = unlabelled["content"], held_out(len(unlabelled), seed)
+    opinion = asked_once(teacher.predict_proba)
 
     def trained(large: list[Any]) -> tuple[dict[str, Trained], int]:
         everything = [*labelled["content"], *large]
@@ -64,7 +65,7 @@ def distill(
             labelled["content"].tolist(),
             labelled["label"].tolist(),
             large,
-            teacher.predict_proba(large),
+            opinion(large),
             teacher.classes_,
             parameters.temperature,
             parameters.pool_weight,
@@ -77,7 +78,7 @@ def distill(
     students, by_teacher = trained([*pool, *added["content"]])
     trials = trained([*pool[~held], *added["content"]])[0] if held.any() else students
     kept = pool[held].tolist()
-    unseen = Examples(kept, teacher.predict_proba(kept), np.ones(len(kept), np.float32))
+    unseen = Examples(kept, opinion(kept), np.ones(len(kept), np.float32))
     rows = {"labelled": len(labelled), "by_teacher": by_teacher}
     return Distilled(students, teacher.classes_, rows, trials, unseen)
 
