@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from flows.commands import CommandError, dvc, git
+from flows.commands import CommandError, dvc, git, introduce
 from flows.night import HOME, Night, NightError
 from flows.worktree import only_night, share_cache
 from handful import registry
@@ -45,6 +45,7 @@ def clean(root: Path, keep: int, remote: bool) -> str:
             if night.is_committed() and night.revision in old:
                 shutil.rmtree(night.results)
         git(root, "worktree", "prune")
+        introduce(root)
         return _collect(root, old, ["--cloud"] if remote else [])
 
 
@@ -58,8 +59,8 @@ def _collect(root: Path, old: set[str], options: list[str]) -> str:
         git(folder, "fetch", "--quiet", "--no-tags", "origin", *(f"+refs/{kind}/*:refs/{kind}/*" for kind in KINDS))
         for name in _names(folder, old):
             git(folder, "update-ref", "-d", name)
-        if changed := git(root, "stash", "create").strip():  # what the clone's files need that is not committed
-            git(folder, "fetch", "--quiet", "origin", f"{changed}:refs/tags/workspace")
+        if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
+            git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
         share_cache(root, folder)
         command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments", *options]
         return dvc(folder, *command).strip()

@@ -95,12 +95,13 @@ def test_a_clock_that_was_set_back_does_not_hide_a_promotion(root: Path, monkeyp
 
 
 def test_what_people_do_by_gto_itself_is_understood(root: Path) -> None:
+    gto = str(Path(sys.executable).with_name("gto"))
     names = [add_version(root, 0.5) for _ in range(2)]
     for name in names:
         time.sleep(1.1)  # gto dates by the second
-        subprocess.run(["gto", "assign", "student", "--version", name, "--stage", "prod"], cwd=root, check=True)
+        subprocess.run([gto, "assign", "student", "--version", name, "--stage", "prod"], cwd=root, check=True)
     assert at_prod(root) == "v2.0.0"
-    subprocess.run(["gto", "deprecate", "student", "v1.0.0"], cwd=root, check=True)
+    subprocess.run([gto, "deprecate", "student", "v1.0.0"], cwd=root, check=True)
     assert [version.name for version in registry.read(root).versions] == ["v2.0.0"]
     assert at_prod(root) == "v2.0.0"
 

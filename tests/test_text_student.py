@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import SECOND_STUDENT
 
 import handful
 from handful import parameters
@@ -64,10 +65,8 @@ def linear_folder(
 
 
 @pytest.fixture(scope="module")
-def shallow_folder(
-    given: Parameters, backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    (settings,) = (kind for kind in given.distill.students if isinstance(kind, ShallowTransformerStudent))
+def shallow_folder(backbone: Backbone, examples: Examples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = ShallowTransformerStudent.model_validate(SECOND_STUDENT)
     folder = tmp_path_factory.mktemp("shallow")
     save_student(folder, student.train(settings, examples, CLASSES, backbone, 0), "shallow", "text", CLASSES)
     return folder
