@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +18,7 @@ from handful.parameters.tables import Columns, FileTable, Ingest, NoTable
 from tasks.ingest import ingest
 
 TRAIN, TEST, UNLABELLED = "train.parquet", "test.parquet", "unlabelled.parquet"
+OUT_OF_SCOPE = "oos_test.parquet"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class DataFolder:
     def fingerprint(self) -> str:
         """A hash of the tables as they are: other data under the same name is not the same benchmark."""
         digest = hashlib.blake2b(digest_size=8)
-        for name in (TRAIN, TEST, UNLABELLED):
+        for name in (TRAIN, TEST, UNLABELLED, OUT_OF_SCOPE):
             if (self.path / name).is_file():
                 digest.update(name.encode() + (self.path / name).read_bytes())
         return digest.hexdigest()
@@ -59,8 +61,9 @@ def find(path: Path) -> DataFolder:
     if modality is None:
         raise DataError(_missing(path / TRAIN, [" or ".join(MODALITIES)], columns[TRAIN]))
     needed = {TRAIN: [modality, "label"], TEST: [modality, "label"]}
-    if (path / UNLABELLED).is_file():
-        columns[UNLABELLED], needed[UNLABELLED] = _columns(path / UNLABELLED), [modality]
+    for name in (UNLABELLED, OUT_OF_SCOPE):
+        if (path / name).is_file():
+            columns[name], needed[name] = _columns(path / name), [modality]
     for name, names in needed.items():
         if missing := [column for column in names if column not in columns[name]]:
             raise DataError(_missing(path / name, missing, columns[name]))
@@ -123,6 +126,13 @@ def test_rows(folder: DataFolder) -> pd.DataFrame:
             f"({len(unusable)} such rows). Complete or remove them."
         )
     return rows
+
+
+def out_of_scope(folder: DataFolder) -> list[Any]:
+    """The contents that belong to no class, for scoring alone; none if there is no such file."""
+    if not (folder.path / OUT_OF_SCOPE).is_file():
+        return []
+    return list(pd.read_parquet(folder.path / OUT_OF_SCOPE)[folder.modality].dropna())
 
 
 def fingerprint(labelled: pd.DataFrame) -> str:

@@ -18,8 +18,9 @@ def main(parameters: Parameters, task: Path, answer: Path) -> None:
     test = folders.test_rows(folder)
     draw, systems = train(parameters, folder, asked["shots"], asked["seed"], asked["systems"])
     contents, labels = test["content"].tolist(), test["label"].tolist()
+    rows = contents, labels, folders.out_of_scope(folder)
     records = [
-        {**measure(systems[name], contents, labels, parameters.evaluate, asked["seed"]), "draw": draw, **_threads()}
+        {**measure(systems[name], *rows, parameters.evaluate, asked["seed"]), "draw": draw, **_threads()}
         for name in asked["systems"]
     ]
     storage.write_json(records, answer)

@@ -35,6 +35,7 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
     ("macro F1 %", "macro_f1", 100, 1),
     ("MCC × 100", "mcc", 100, 1),
     ("calibration error %", "calibration_error", 100, 1),
+    ("out of scope AUROC %", "out_of_scope_auroc", 100, 1),
     ("train s", "train_seconds", 1, 1),
     ("rows/s", "predict_per_second", 1, 0),
     ("size MB", "size_bytes", 1e-6, 1),
@@ -134,7 +135,9 @@ def _group(records: Iterable[Record], key: Callable[[Record], tuple[Any, ...]]) 
 
 
 def _cell(group: Sequence[Record], name: str, factor: float, decimals: int) -> str:
-    values = [record[name] * factor for record in group]
+    values = [record[name] * factor for record in group if record[name] is not None]
+    if not values:
+        return "–"
     spread = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{decimals}f}{spread}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from handful import latency, metrics
 from handful.parameters.learning import Evaluate
@@ -35,13 +36,20 @@ class Trained:
 
 
 def measure(
-    trained: Trained, contents: Sequence[Any], labels: Sequence[str], parameters: Evaluate, seed: int
+    trained: Trained,
+    contents: Sequence[Any],
+    labels: Sequence[str],
+    out_of_scope: Sequence[Any],
+    parameters: Evaluate,
+    seed: int,
 ) -> dict[str, Any]:
     """Score all test rows, then time prediction on one thread over an even sample of them."""
-    scores = metrics.score(labels, trained.predict_proba(contents), trained.classes, parameters, seed)
+    probabilities = trained.predict_proba(contents)
+    scores = metrics.score(labels, probabilities, trained.classes, parameters, seed)
     speed = latency.measure(trained.predict_proba, contents[:: -(-len(contents) // TIMED_ROWS)])
     return {
         **{name: scores[name] for name in SCORES},
+        "out_of_scope_auroc": _auroc(probabilities, trained.predict_proba(out_of_scope)) if out_of_scope else None,
         "train_seconds": trained.train_seconds,
         "stages": trained.stages,
         "predict_per_second": speed["rows_per_second"],
@@ -51,6 +59,12 @@ def measure(
         "device": trained.device,
         "test_rows": len(contents),
     }
+
+
+def _auroc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """How well the largest probability, by which a student abstains, tells rows of the classes from others."""
+    belongs = np.repeat([1, 0], [len(inside), len(outside)])
+    return float(roc_auc_score(belongs, np.concatenate([inside.max(axis=1), outside.max(axis=1)])))
 
 
 @contextmanager

@@ -102,6 +102,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     test = rows(8, seed=2)
     pd.concat([test, test.head(3)]).to_parquet(folder / folders.TEST)
     rows(5, seed=3)[["text"]].to_parquet(folder / folders.UNLABELLED)
+    of_no_class = [" ".join(pair) for pair in itertools.permutations(FILLERS, 2)]
+    pd.DataFrame({"text": of_no_class}).to_parquet(folder / folders.OUT_OF_SCOPE)
     return folder
 
 
@@ -171,6 +173,10 @@ def test_every_system_learns_from_the_same_rows_and_is_scored_on_the_whole_test_
     records = read(finished[0]).values()
     assert len({record["draw"] for record in records}) == 1
     assert {record["test_rows"] for record in records} == {len(pd.read_parquet(data / folders.TEST))}
+
+
+def test_rows_of_no_class_are_told_from_the_others(finished: tuple[Path, str]) -> None:
+    assert all(0.6 < record["out_of_scope_auroc"] <= 1 for record in read(finished[0]).values())
 
 
 @pytest.mark.parametrize("system", fewshot.SYSTEMS)
@@ -282,7 +288,7 @@ def test_another_parameter_another_table_or_another_version_makes_a_record_out_o
 def record(system: str, seed: int, accuracy: float, per_second: float) -> dict[str, Any]:
     """A record as far as the tables read it."""
     same = {"macro_f1": 0.5, "mcc": 0.25, "calibration_error": 0.125, "train_seconds": 2.0, "peak_rss_bytes": 5e8}
-    origin = {"data": "toy", "shots": 8, "draw": f"rows of {seed}", "size_bytes": 1e6}
+    origin = {"data": "toy", "shots": 8, "draw": f"rows of {seed}", "size_bytes": 1e6, "out_of_scope_auroc": None}
     return {**same, **origin, "system": system, "seed": seed, "accuracy": accuracy, "predict_per_second": per_second}
 
 
