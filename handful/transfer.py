@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from handful import contrastive, crossvalidation, lineage, probe
+from handful import contrastive, crossvalidation, lineage, probe, selftraining
 from handful.embedding import Backbone, embed
 from handful.parameters.learning import (
+    ClassBalancedSelfTraining,
     ContrastiveFineTuning,
     FullFineTuning,
     LinearProbe,
@@ -72,17 +73,47 @@ def full_fine_tuning(
 
 
 def contrastive_fine_tuning(
+    backbone: Backbone,
+    rows: pd.DataFrame,
+    pool: Sequence[Any],
+    head: Probe,
+    settings: ContrastiveFineTuning,
+    seed: int,
+    what: str,
+) -> Teacher:
+    """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
+
+    With self-training that is done once more, from there on, with the pool's rows that this teacher is surest of.
+    """
+    teacher = _drawn_together(backbone, rows, head, settings, seed, what)
+    further = settings.self_training
+    if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
+        return teacher
+    together = pd.concat([rows, selftraining.guessed(teacher, pool, further, seed)], ignore_index=True)
+    steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
+    onwards = settings.model_copy(update=steps)
+    return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training")
+
+
+def _drawn_together(
     backbone: Backbone, rows: pd.DataFrame, head: Probe, settings: ContrastiveFineTuning, seed: int, what: str
 ) -> Teacher:
-    """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit)."""
     contents, weights = rows["content"].tolist(), rows["weight"].to_numpy(float)
     tuned = contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
     return replace(linear_probe(tuned, rows, head), kind=settings.kind)
 
 
-def choose(
-    backbone: Backbone, training: pd.DataFrame, parameters: PretrainTransfer, head: Probe, seed: int
-) -> tuple[Teacher, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Start:
+    """What every candidate begins with: the backbone, the contents of the pool, the probe's settings and the seed."""
+
+    backbone: Backbone
+    pool: Sequence[Any]
+    head: Probe
+    seed: int
+
+
+def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -> tuple[Teacher, list[dict[str, Any]]]:
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
     The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
@@ -93,12 +124,12 @@ def choose(
     if reason := _unexamined(parameters, len(labelled)):
         first = parameters.candidates[0]
         log.info("%s, not cross-validated: %s", first.kind, reason)
-        teacher, _ = _train(first, backbone, training, head, seed, None, None, "training on all rows")
+        teacher, _ = _train(first, start, training, None, None, "training on all rows")
         return teacher, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
-    folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, seed)
+    folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
-        probabilities, epochs = _held_out_probabilities(backbone, training, labelled, candidate, folds, head, seed)
+        probabilities, epochs = _held_out_probabilities(candidate, start, training, labelled, folds)
         correct = (probabilities.argmax(axis=1) == _codes(labelled)).astype(float)
         gain = crossvalidation.paired_gain(correct, best_correct) if number else crossvalidation.Gain(0.0, 0.0)
         if number == 0 or gain.clears(parameters.minimum_gain):
@@ -107,8 +138,7 @@ def choose(
         records.append(_record(candidate.kind, probabilities, labelled, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
-    winner, epochs = parameters.candidates[best], epochs_of[best]
-    teacher, _ = _train(winner, backbone, training, head, seed, epochs, None, "training on all rows")
+    teacher, _ = _train(parameters.candidates[best], start, training, epochs_of[best], None, "training on all rows")
     return teacher, records
 
 
@@ -123,33 +153,30 @@ def _unexamined(parameters: PretrainTransfer, rows: int) -> str | None:
 
 def _train(
     candidate: Transfer,
-    backbone: Backbone,
+    start: Start,
     rows: pd.DataFrame,
-    head: Probe,
-    seed: int,
     epochs: int | None,
     held_out: pd.DataFrame | None,
     what: str,
 ) -> tuple[Teacher, int]:
     """Return the teacher and the number of epochs that it saw; only full fine-tuning stops by `held_out`."""
+    backbone, head, seed = start.backbone, start.head, start.seed
     match candidate:
         case LinearProbe():
             return linear_probe(backbone, rows, head), 0
         case ContrastiveFineTuning():
-            return contrastive_fine_tuning(backbone, rows, head, candidate, seed, what), 0
+            return contrastive_fine_tuning(backbone, rows, start.pool, head, candidate, seed, what), 0
         case FullFineTuning():
             many = candidate.epochs if epochs is None else epochs
             return full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what)
 
 
 def _held_out_probabilities(
-    backbone: Backbone,
+    candidate: Transfer,
+    start: Start,
     training: pd.DataFrame,
     labelled: pd.DataFrame,
-    candidate: Transfer,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
-    head: Probe,
-    seed: int,
 ) -> tuple[np.ndarray, int]:
     """float32 [labelled, classes], each row predicted while held out; and the median of the folds' best epochs."""
     probabilities = np.zeros((len(labelled), labelled["label"].nunique()), np.float32)
@@ -157,7 +184,7 @@ def _held_out_probabilities(
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
-        teacher, epoch = _train(candidate, backbone, rows, head, seed, None, held_out, what)
+        teacher, epoch = _train(candidate, start, rows, None, held_out, what)
         epochs.append(epoch)
         probabilities[held] = teacher.predict_proba(held_out["content"].tolist())
     return probabilities, int(np.median(epochs))

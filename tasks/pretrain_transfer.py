@@ -15,7 +15,7 @@ from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import PretrainTransfer, Probe
 from handful.teacher import Teacher
-from handful.transfer import choose, linear_probe
+from handful.transfer import Start, choose, linear_probe
 from tasks import start
 
 log = logging.getLogger("handful.pretrain_transfer")
@@ -49,7 +49,7 @@ def pretrain_transfer(
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*pool, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    teacher, records = choose(pretrained, training, parameters, head, seed)
+    teacher, records = choose(Start(pretrained, pool, head, seed), training, parameters)
     return Transferred(teacher, baseline, {"candidates": records, "backbone": pretrained.origin})
 
 

@@ -17,7 +17,7 @@ from handful import contrastive, parameters
 from handful.embedding import Backbone, embed
 from handful.image import backbone as image_backbone
 from handful.image.parameters import CnnBackbone
-from handful.parameters.learning import ContrastiveFineTuning
+from handful.parameters.learning import ContrastiveFineTuning, NoSelfTraining
 from handful.text import backbone as text_backbone
 from tests.images import encoded, noise, stripes
 
@@ -31,6 +31,7 @@ SETTINGS = ContrastiveFineTuning(
     minimum_steps=12,
     batch_size=8,
     frozen_layers=0,
+    self_training=NoSelfTraining(kind="none"),
 )
 PARCEL = ["where is my parcel", "the delivery is late", "track the shipment", "nothing was at my door"]
 PASSWORD = ["i forgot my password", "cannot log in", "locked out of my account", "reset it please"]

@@ -1,21 +1,26 @@
 """Cross-validation chooses the teacher, and learns nothing from what it holds out."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from handful import lineage, transfer
+from handful import lineage, selftraining, transfer
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
 from handful.parameters.learning import (
+    ClassBalancedSelfTraining,
     ContrastiveFineTuning,
     FullFineTuning,
     LinearProbe,
     NoPretraining,
+    NoSelfTraining,
     PretrainTransfer,
     Probe,
     Transfer,
 )
+from handful.teacher import Teacher
 from tests.images import encoded, noise, stripes
 
 BACKBONE = backbone.load(CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4), seed=0)
@@ -39,7 +44,24 @@ DRAWN_TOGETHER = ContrastiveFineTuning(
     minimum_steps=10,
     batch_size=16,
     frozen_layers=0,
+    self_training=NoSelfTraining(kind="none"),
 )
+GUESSING = ClassBalancedSelfTraining(
+    kind="class_balanced",
+    pool_rows=20,
+    share=0.5,
+    minimum_per_class=2,
+    weight=0.5,
+    learning_rate=0.001,
+    epochs=1,
+    minimum_steps=5,
+)
+
+
+def choose(
+    training: pd.DataFrame, given: PretrainTransfer, head: Probe, seed: int
+) -> tuple[Teacher, list[dict[str, Any]]]:
+    return transfer.choose(transfer.Start(BACKBONE, [], head, seed), training, given)
 
 
 def parameters(*candidates: Transfer, minimum_rows: int = 0) -> PretrainTransfer:
@@ -92,7 +114,7 @@ def copies(labelled: pd.DataFrame, origin_kind: str, parents: list[str] | None) 
 
 def accuracy(training: pd.DataFrame) -> float:
     """The cross-validated accuracy of the probe; it stands twice, for one candidate alone is not cross-validated."""
-    _, (record, _) = transfer.choose(BACKBONE, training, parameters(FROZEN, FROZEN), FREE, seed=0)
+    _, (record, _) = choose(training, parameters(FROZEN, FROZEN), FREE, seed=0)
     return float(record["accuracy"])
 
 
@@ -124,12 +146,12 @@ def test_guesses_on_the_pool_are_not_learned_from_while_rows_are_held_out(unlear
 def test_the_winner_learns_from_every_row_of_the_training_table(unlearnable: pd.DataFrame) -> None:
     pool = table([stripes(row % 2 == 0, row) for row in range(20)], ["a", "b"] * 10).assign(origin_kind="pool")
     training = pd.concat([unlearnable, pool.assign(id=[f"pool {row}" for row in range(20)])], ignore_index=True)
-    teacher, _ = transfer.choose(BACKBONE, training, parameters(FROZEN), FREE, seed=0)
+    teacher, _ = choose(training, parameters(FROZEN), FREE, seed=0)
     assert teacher.predict(training["content"].tolist()) == training["label"].tolist()
 
 
 def test_the_first_candidate_is_taken_where_no_other_clearly_beats_it(lopsided: pd.DataFrame) -> None:
-    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), FREE, seed=0)
+    teacher, records = choose(lopsided, parameters(FROZEN, TUNED), FREE, seed=0)
     assert [record["kind"] for record in records] == ["linear_probe", "full_fine_tuning"]
     assert [record["chosen"] for record in records] == [True, False]
     assert records[0]["accuracy"] == 1
@@ -139,7 +161,7 @@ def test_the_first_candidate_is_taken_where_no_other_clearly_beats_it(lopsided: 
 
 
 def test_the_first_candidate_is_taken_though_a_later_one_is_simpler_and_as_good(lopsided: pd.DataFrame) -> None:
-    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(DRAWN_TOGETHER, FROZEN), FREE, seed=0)
+    teacher, records = choose(lopsided, parameters(DRAWN_TOGETHER, FROZEN), FREE, seed=0)
     assert [record["kind"] for record in records] == ["contrastive_fine_tuning", "linear_probe"]
     assert [record["accuracy"] for record in records] == [1, 1]
     assert [(record["gain"], record["standard_error"]) for record in records] == [(0, 0), (0, 0)]
@@ -152,7 +174,7 @@ UNEXAMINED = {"accuracy": None, "log_loss": None, "gain": None, "standard_error"
 
 
 def test_one_candidate_alone_is_not_cross_validated(lopsided: pd.DataFrame) -> None:
-    teacher, (record,) = transfer.choose(BACKBONE, lopsided, parameters(FROZEN), FREE, seed=0)
+    teacher, (record,) = choose(lopsided, parameters(FROZEN), FREE, seed=0)
     assert record.items() >= {"kind": "linear_probe", "chosen": True, **UNEXAMINED}.items()
     assert "one candidate" in record["reason"]
     assert teacher.predict(lopsided["content"].tolist()) == lopsided["label"].tolist()
@@ -163,7 +185,7 @@ def test_few_labelled_rows_are_not_cross_validated_and_the_first_candidate_is_ta
     children = copies(lopsided, "augmented", lopsided["id"].tolist())
     training = pd.concat([lopsided, children], ignore_index=True)
     few = parameters(DRAWN_TOGETHER, FROZEN, minimum_rows=len(lopsided) + 1)
-    teacher, (record,) = transfer.choose(BACKBONE, training, few, FREE, seed=0)
+    teacher, (record,) = choose(training, few, FREE, seed=0)
     assert record.items() >= {"kind": "contrastive_fine_tuning", "chosen": True, **UNEXAMINED}.items()
     assert f"{len(lopsided)} labelled rows" in record["reason"]
     assert teacher.kind == "contrastive_fine_tuning"
@@ -172,14 +194,14 @@ def test_few_labelled_rows_are_not_cross_validated_and_the_first_candidate_is_ta
 
 def test_as_many_labelled_rows_as_asked_for_are_cross_validated(lopsided: pd.DataFrame) -> None:
     enough = parameters(FROZEN, FROZEN, minimum_rows=len(lopsided))
-    _, records = transfer.choose(BACKBONE, lopsided, enough, FREE, seed=0)
+    _, records = choose(lopsided, enough, FREE, seed=0)
     assert [record["accuracy"] for record in records] == [1, 1]
     assert [record["reason"] for record in records] == [None, None]
 
 
 def test_a_later_candidate_wins_by_a_clear_gain(lopsided: pd.DataFrame) -> None:
     stiff = Probe(inverse_regularisation=1e-6)
-    teacher, records = transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), stiff, seed=0)
+    teacher, records = choose(lopsided, parameters(FROZEN, TUNED), stiff, seed=0)
     assert [record["chosen"] for record in records] == [False, True]
     assert records[0]["accuracy"] == pytest.approx(0.75)
     assert records[1]["gain"] == pytest.approx(records[1]["accuracy"] - records[0]["accuracy"])
@@ -199,11 +221,39 @@ def test_fine_tuning_leaves_the_backbone_that_it_began_from(lopsided: pd.DataFra
     assert tuned.backbone.module is not BACKBONE.module
 
 
+def test_the_surest_rows_of_each_guessed_class_are_learned_from_and_some_of_a_rare_one() -> None:
+    sure = [(0, 0.9), (0, 0.6), (0, 0.8), (0, 0.7), (0, 0.95), (0, 0.65), (2, 0.5), (2, 0.55), (2, 0.52)]
+    probabilities = np.full((len(sure), 3), 0.01)
+    for row, (code, probability) in enumerate(sure):
+        probabilities[row, code] = probability
+    assert selftraining.surest(probabilities, share=0.5, minimum=1).tolist() == [0, 2, 4, 7, 8]
+    assert selftraining.surest(probabilities, share=0.1, minimum=2).tolist() == [0, 4, 7, 8]
+
+
+def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd.DataFrame) -> None:
+    settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING})
+    pool = [stripes(row % 2 == 0, 500 + row) for row in range(40)]
+    unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
+    few = lopsided.head(8)
+    alone, without_pool, with_pool = (
+        transfer.contrastive_fine_tuning(BACKBONE, few, rows, FREE, each, 0, "a toy")
+        for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
+    )
+    assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
+    assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
+    assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.9
+    learned = selftraining.guessed(alone, pool, GUESSING, seed=1)
+    assert len(learned) == 10
+    assert set(learned["content"]) <= set(pool)
+    assert set(learned["weight"]) == {0.5}
+    assert learned["label"].tolist() == alone.predict(learned["content"].tolist())
+
+
 def test_the_same_seed_gives_the_same_teacher(lopsided: pd.DataFrame) -> None:
     stiff = Probe(inverse_regularisation=1e-6)
     contents = lopsided["content"].tolist()
     (first, records), (again, records_again) = (
-        transfer.choose(BACKBONE, lopsided, parameters(FROZEN, TUNED), stiff, seed=3) for _ in range(2)
+        choose(lopsided, parameters(FROZEN, TUNED), stiff, seed=3) for _ in range(2)
     )
     assert np.array_equal(first.predict_proba(contents), again.predict_proba(contents))
     assert records == records_again

@@ -137,6 +137,31 @@ class FullFineTuning(Section):
     patience: Count
 
 
+class NoSelfTraining(Section):
+    """The pool's labels are never guessed by the teacher itself."""
+
+    kind: Literal["none"]
+
+
+class ClassBalancedSelfTraining(Section):
+    """The teacher labels `pool_rows` of the pool and goes on learning from the surest `share` of each guessed class.
+
+    Of a class that is guessed seldom, `minimum_per_class` rows. A guessed label weighs `weight`, a given one 1.
+    """
+
+    kind: Literal["class_balanced"]
+    pool_rows: Count
+    share: Annotated[float, Field(gt=0.0, le=1.0)]
+    minimum_per_class: Count
+    weight: Positive
+    learning_rate: Positive
+    epochs: Count
+    minimum_steps: Count
+
+
+SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discriminator="kind")]
+
+
 class ContrastiveFineTuning(Section):
     """Rows of one class are drawn together (Khosla et al. 2020), then a probe; linear in the rows.
 
@@ -152,6 +177,7 @@ class ContrastiveFineTuning(Section):
     minimum_steps: Count
     batch_size: Annotated[int, Field(ge=4)]
     frozen_layers: Annotated[int, Field(ge=0)]
+    self_training: SelfTraining
 
 
 Transfer = Annotated[LinearProbe | FullFineTuning | ContrastiveFineTuning, Field(discriminator="kind")]
