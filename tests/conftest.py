@@ -38,6 +38,16 @@ SECOND_STUDENT = {
 }
 
 
+@pytest.fixture(scope="session", autouse=True)
+def author() -> Iterator[None]:
+    """Whose commits and tags these are: git may know nobody on this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for role in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{role}_NAME", "Test")
+            patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+        yield
+
+
 def write_rows(folder: Path) -> None:
     """A small data set: three classes, 6 labelled rows and 10 test rows each, and 30 pool rows."""
     made = {

@@ -15,10 +15,7 @@ ROWS = "data/raw/small/train.csv"
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
+def clone(tmp_path: Path) -> Path:
     return small_repository(tmp_path / "clone")
 
 

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,26 +25,22 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with versions v1 to v5, of which v2 was at prod once and v3 is, to be copied."""
     folder = tmp_path_factory.mktemp("made") / "clone"
     folder.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        for role in ("AUTHOR", "COMMITTER"):
-            patch.setenv(f"GIT_{role}_NAME", "Test")
-            patch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
-        git(folder, "init", "--quiet")
-        dvc(folder, "init", "--quiet")
-        (folder / "dvc.yaml").write_text(GRAPH)
-        (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
-        for number in range(1, 6):
-            make(folder, f"rows {number}\n")
-            commit(folder)
-            git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
-            registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
-            if number in (2, 3):
-                registry.promote(folder, None)
-        yield folder
+    git(folder, "init", "--quiet")
+    dvc(folder, "init", "--quiet")
+    (folder / "dvc.yaml").write_text(GRAPH)
+    (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
+    for number in range(1, 6):
+        make(folder, f"rows {number}\n")
+        commit(folder)
+        git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
+        registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
+        if number in (2, 3):
+            registry.promote(folder, None)
+    return folder
 
 
 @pytest.fixture

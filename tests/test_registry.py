@@ -20,11 +20,8 @@ def git(root: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path) -> Path:
     """A repository without versions."""
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@localhost")
     folder = tmp_path / "root"
     (folder / "out").mkdir(parents=True)
     git(folder, "init", "--quiet")
