@@ -47,6 +47,9 @@ class Backbone(Embedder, Protocol):
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained, and marked as adapted."""
 
+    def surface(self, contents: Sequence[Any]) -> Any:
+        """What of the contents shows without the encoder, an array or sparse matrix [n, features]; n-grams, pixels."""
+
     def freeze(self, layers: int) -> None:
         """Keep the first layers, counted from the input, as they are while the rest is trained."""
 

@@ -1,23 +1,57 @@
-"""Self-training: which rows of the pool a teacher is sure enough of to learn from its own labels on them."""
+"""Self-training: pool rows that several views of the data agree on, with the labels that they give them."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
-from handful.parameters.learning import ClassBalancedSelfTraining
+from handful import probe
+from handful.parameters.learning import ClassBalancedSelfTraining, Probe
 from handful.teacher import Teacher
 
+TINY = 1e-7
 
-def guessed(teacher: Teacher, pool: Sequence[Any], settings: ClassBalancedSelfTraining, seed: int) -> pd.DataFrame:
-    """The rows of the pool to learn from: columns content, label (the teacher's guess) and weight."""
+
+def guessed(
+    teachers: Sequence[Teacher],
+    rows: pd.DataFrame,
+    pool: Sequence[Any],
+    head: Probe,
+    settings: ClassBalancedSelfTraining,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of the pool to learn from: columns content, label (what was guessed) and weight.
+
+    What the teachers are surest of teaches a probe on the surface of the contents, their n-grams or pixels. It errs on
+    other rows than an encoder does (co-training, Blum & Mitchell 1998), so its opinion is asked too before the surest
+    rows are chosen once more.
+
+    Args:
+        teachers: at least one; all have the same classes.
+        rows: what they learned from; columns content, label, weight.
+    """
     drawn = np.random.default_rng(seed).permutation(len(pool))[: settings.pool_rows]
     contents = [pool[row] for row in np.sort(drawn)]
-    probabilities = teacher.predict_proba(contents, cached=False)
-    rows = surest(probabilities, settings.share, settings.minimum_per_class)
-    labels = np.array(teacher.classes_)[probabilities[rows].argmax(axis=1)]
-    return pd.DataFrame({"content": [contents[row] for row in rows], "label": labels, "weight": settings.weight})
+    opinions = [teacher.predict_proba(contents) for teacher in teachers]
+    classes = np.array(teachers[0].classes_)
+    surface = teachers[0].backbone.surface([*rows["content"], *contents])
+    learned = _surest(classes, agreed(opinions), settings)
+    view = probe.fit(
+        surface[np.concatenate([np.arange(len(rows)), len(rows) + learned.index])],
+        np.concatenate([rows["label"].to_numpy(str), learned["label"].to_numpy(str)]),
+        head.inverse_regularisation,
+        np.concatenate([rows["weight"], learned["weight"]]),
+    )
+    chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
+    return chosen.assign(content=[contents[row] for row in chosen.index]).reset_index(drop=True)
+
+
+def agreed(opinions: Sequence[np.ndarray]) -> np.ndarray:
+    """The normalised geometric mean of probabilities: high only where no opinion is low; each float32 [n, classes]."""
+    logs = [np.log(np.maximum(opinion, TINY)) for opinion in opinions]
+    return np.asarray(softmax(np.mean(logs, axis=0), axis=1), np.float32)
 
 
 def surest(probabilities: np.ndarray, share: float, minimum: int) -> np.ndarray:
@@ -27,7 +61,7 @@ def surest(probabilities: np.ndarray, share: float, minimum: int) -> np.ndarray:
     that are hard. A share, unlike a number, leaves each class as frequent as it is guessed.
 
     Args:
-        probabilities: float32 [rows, classes].
+        probabilities: float32 [n, classes].
     """
     likeliest, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     chosen = []
@@ -36,3 +70,9 @@ def surest(probabilities: np.ndarray, share: float, minimum: int) -> np.ndarray:
         count = max(minimum, int(np.ceil(share * len(rows))))
         chosen.append(rows[np.argsort(-confidence[rows], kind="stable")][:count])
     return np.sort(np.concatenate(chosen))
+
+
+def _surest(classes: np.ndarray, probabilities: np.ndarray, settings: ClassBalancedSelfTraining) -> pd.DataFrame:
+    """Label and weight of the chosen rows; the index holds their numbers."""
+    rows = surest(probabilities, settings.share, settings.minimum_per_class)
+    return pd.DataFrame({"label": classes[probabilities[rows].argmax(axis=1)], "weight": settings.weight}, index=rows)

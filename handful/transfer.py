@@ -83,13 +83,16 @@ def contrastive_fine_tuning(
 ) -> Teacher:
     """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
 
-    With self-training that is done once more, from there on, with the pool's rows that this teacher is surest of.
+    With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
+    backbone as it was and the surface of the contents agree on.
     """
     teacher = _drawn_together(backbone, rows, head, settings, seed, what)
     further = settings.self_training
     if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
         return teacher
-    together = pd.concat([rows, selftraining.guessed(teacher, pool, further, seed)], ignore_index=True)
+    teachers = [teacher, linear_probe(backbone, rows, head)]
+    guessed = selftraining.guessed(teachers, rows, pool, head, further, seed)
+    together = pd.concat([rows, guessed], ignore_index=True)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     onwards = settings.model_copy(update=steps)
     return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training")

@@ -12,7 +12,7 @@ from handful import parameters
 from handful.distillation import save_student, transfer_set
 from handful.embedding import embed
 from handful.parameters import Parameters
-from handful.text import linear, student
+from handful.text import linear, ngrams, student
 from handful.text.backbone import Backbone, load
 from handful.text.parameters import LinearStudent, ShallowTransformerStudent
 from handful.training import Examples
@@ -121,14 +121,14 @@ def test_the_graph_computes_what_was_trained(
     settings = given.distill.students[0]
     assert isinstance(settings, LinearStudent)
     texts = list(examples.contents)
-    vocabulary = linear._vocabulary(texts, settings.ngrams, settings.features)
+    vocabulary = ngrams.vocabulary(texts, settings.ngrams, settings.features)
     tokens = linear._static_table(backbone.token_vectors(), settings.static_dimensions)
-    ngrams, static = (
-        linear._ngram_matrix(texts, vocabulary, settings.ngrams),
+    counted, static = (
+        ngrams.matrix(texts, vocabulary, settings.ngrams),
         linear._static_matrix(texts, tokens, backbone),
     )
-    table, mixing, bias = linear._fit(ngrams, static, examples, settings)
-    expected = torch.softmax(torch.from_numpy(ngrams @ table + static @ mixing + bias), dim=1).numpy()
+    table, mixing, bias = linear._fit(counted, static, examples, settings)
+    expected = torch.softmax(torch.from_numpy(counted @ table + static @ mixing + bias), dim=1).numpy()
     assert np.abs(handful.load(linear_folder).predict_proba(texts) - expected).max() < 0.02
 
 

@@ -100,6 +100,10 @@ class Backbone:
         """One with weights of its own, free to be trained, and marked as adapted."""
         return Backbone(self.settings, copy.deepcopy(self.module), self.origin, adapted=True)
 
+    def surface(self, contents: Sequence[bytes]) -> np.ndarray:
+        """The pixels themselves, float32 [n, channels · size · size]."""
+        return self.collate(contents)["pixels"].flatten(1).numpy()
+
     def freeze(self, layers: int) -> None:
         """Keep the first learned layers as they are while the rest is trained."""
         for weight in self.module.layers[:layers].parameters():

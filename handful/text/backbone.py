@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from handful.errors import BackboneError, MissingExtraError
 from handful.parameters.learning import NoPretraining
+from handful.text import ngrams
 from handful.text.parameters import PretrainedBackbone
 
 # The package that carries the weights of the default backbone, and the SHA-256 of the published file.
@@ -26,6 +28,7 @@ PACKAGED = {
 WEIGHTS = "model.safetensors"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 LENGTH_STEP = 8
+LONGEST_NGRAM, MOST_NGRAMS = 5, 16384  # of the surface
 
 
 class Encoder(nn.Module):
@@ -96,6 +99,10 @@ class Backbone:
         copied = copy.copy(self)
         copied.module, copied.adapted = copy.deepcopy(self.module), True
         return copied
+
+    def surface(self, contents: Sequence[str]) -> csr_matrix:
+        """TF-IDF weighted n-grams of the contents, sparse float32 [n, features]."""
+        return ngrams.matrix(contents, ngrams.vocabulary(contents, LONGEST_NGRAM, MOST_NGRAMS), LONGEST_NGRAM)
 
     def freeze(self, layers: int) -> None:
         """Keep the first layers, and with any the input embeddings, as they are while the rest is trained."""

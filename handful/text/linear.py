@@ -1,7 +1,6 @@
 """The linear text student: hashed n-grams beside static token embeddings, one ONNX graph with int8 tables."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -12,23 +11,15 @@ from scipy.special import log_softmax, softmax
 
 from handful import progress
 from handful.distillation import Trained
+from handful.text import ngrams
 from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent
-from handful.text.prediction import BUCKETS, ngram_buckets, token_ids
+from handful.text.prediction import token_ids
 from handful.training import Examples
 
-ROWS_PER_BLOCK = 1024
 OPSET = 20
 IR_VERSION = 10
 TINY = 1e-6
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The n-grams that count: `slot_of` int32 [BUCKETS + 1] gives their rows, 0 for the ignored; `idf` [rows]."""
-
-    slot_of: np.ndarray
-    idf: np.ndarray
 
 
 def train(
@@ -41,12 +32,12 @@ def train(
     model2vec).
     """
     texts = list(examples.contents)
-    vocabulary = _vocabulary(texts, parameters.ngrams, parameters.features)
+    known = ngrams.vocabulary(texts, parameters.ngrams, parameters.features)
     tokens = _static_table(backbone.token_vectors(), parameters.static_dimensions)
-    ngrams = _ngram_matrix(texts, vocabulary, parameters.ngrams)
+    counted = ngrams.matrix(texts, known, parameters.ngrams)
     static = _static_matrix(texts, tokens, backbone)
-    weights, static_weights, bias = _fit(ngrams, static, examples, parameters)
-    graph = _graph(vocabulary, weights, tokens, static_weights, bias)
+    weights, static_weights, bias = _fit(counted, static, examples, parameters)
+    graph = _graph(known, weights, tokens, static_weights, bias)
     features = {
         "ngrams": parameters.ngrams,
         "tokens": backbone.max_tokens,
@@ -56,41 +47,6 @@ def train(
     }
     tokenizer = backbone.tokenizer.to_str().encode("utf-8")
     return Trained({"model.onnx": graph.SerializeToString(), "tokenizer.json": tokenizer}, features)
-
-
-def _vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
-    frequency = np.zeros(BUCKETS + 1, np.int64)
-    for block in _blocks(texts):
-        rows = np.sort(ngram_buckets(block, longest), axis=1)
-        first = np.concatenate([np.ones((len(rows), 1), bool), rows[:, 1:] != rows[:, :-1]], axis=1)
-        frequency += np.bincount(rows[first], minlength=BUCKETS + 1)
-    frequency[BUCKETS] = 0
-    # An n-gram of one text alone tells nothing about another, unless there are too few texts to repeat any.
-    kept = np.flatnonzero(frequency >= (2 if len(texts) > 100 else 1))
-    kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:limit]])
-    slot_of = np.zeros(BUCKETS + 1, np.int32)
-    slot_of[kept] = np.arange(1, len(kept) + 1)
-    idf = np.log((1 + len(texts)) / (1 + frequency[kept])) + 1
-    return Vocabulary(slot_of, np.concatenate([[0.0], idf]).astype(np.float32))
-
-
-def _ngram_matrix(texts: Sequence[str], vocabulary: Vocabulary, longest: int) -> csr_matrix:
-    """Sparse float32 [n, table rows], unit rows; every occurrence of an n-gram counts."""
-    lengths, columns, values = [], [], []
-    for block in _blocks(texts):
-        slots = vocabulary.slot_of[ngram_buckets(block, longest)]
-        idf = vocabulary.idf[slots]
-        idf /= np.maximum(np.sqrt((idf**2).sum(1, keepdims=True)), TINY)
-        used = slots > 0
-        lengths.append(used.sum(1))
-        columns.append(slots[used])
-        values.append(idf[used])
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    matrix = csr_matrix(
-        (np.concatenate(values), np.concatenate(columns), starts), shape=(len(texts), len(vocabulary.idf))
-    )
-    matrix.sum_duplicates()
-    return matrix
 
 
 def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
@@ -110,23 +66,18 @@ def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
     """float32 [n, dimensions], the unit-length mean of the tokens' vectors."""
     means = []
-    for block in _blocks(texts):
+    for block in ngrams.blocks(texts):
         input_ids = token_ids(backbone.tokenizer, block, len(table) - 1, special=False, mask=False)["input_ids"]
         sums = table[input_ids].sum(axis=1)
         means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
     return np.concatenate(means)
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(texts), ROWS_PER_BLOCK):
-        yield texts[start : start + ROWS_PER_BLOCK]
-
-
 def _fit(
-    ngrams: csr_matrix, static: np.ndarray, examples: Examples, parameters: LinearStudent
+    counted: csr_matrix, static: np.ndarray, examples: Examples, parameters: LinearStudent
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Minimise the weighted mean soft cross-entropy + weight_decay/2 · |weights|²; convex, with one minimum."""
-    inputs, transposed = ngrams, ngrams.T.tocsr()
+    inputs, transposed = counted, counted.T.tocsr()
     targets, weights = examples.targets, examples.weights / examples.weights.sum()
     classes = targets.shape[1]
     table = torch.zeros((inputs.shape[1], classes), requires_grad=True)
@@ -155,14 +106,14 @@ def _fit(
 
 
 def _graph(
-    vocabulary: Vocabulary, weights: np.ndarray, tokens: np.ndarray, static_weights: np.ndarray, bias: np.ndarray
+    known: ngrams.Vocabulary, weights: np.ndarray, tokens: np.ndarray, static_weights: np.ndarray, bias: np.ndarray
 ) -> onnx.ModelProto:
     """Inputs `ngrams` int64 [n, a] and `input_ids` int64 [n, b]; output `logits` float32 [n, classes]."""
     table, table_scale = _int8_rows(weights)
     static, static_scale = _int8_rows(tokens)
     constants = {
-        "slot_of": vocabulary.slot_of,
-        "idf": vocabulary.idf,
+        "slot_of": known.slot_of,
+        "idf": known.idf,
         "table": table,
         "table_scale": table_scale,
         "static": static,
