@@ -246,7 +246,8 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
     assert set(learned["content"]) <= set(pool)
     assert set(learned["weight"]) == {0.5}
-    assert learned["label"].tolist() == alone.predict(learned["content"].tolist())
+    right = {content: "up" if row % 2 == 0 else "across" for row, content in enumerate(pool)}
+    assert np.mean([right[row.content] == row.label for row in learned.itertuples()]) > 0.8
 
 
 def test_an_opinion_that_finds_a_class_impossible_outweighs_one_that_is_nearly_sure() -> None:
