@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -27,7 +28,7 @@ def test_the_projects_schedule_has_one_night_every_day_at_the_same_hour(season: 
     [deployment] = yaml.safe_load((PROJECT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     [schedule] = deployment["schedules"]
     times = sorted(date.astimezone(UTC) for date in nights(schedule, CHANGES[season]))
-    assert [later - earlier for earlier, later in zip(times, times[1:], strict=False)] == [timedelta(days=1)] * 2
+    assert [later - earlier for earlier, later in pairwise(times)] == [timedelta(days=1)] * 2
 
 
 @pytest.mark.parametrize("season", CHANGES)
