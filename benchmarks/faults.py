@@ -14,7 +14,7 @@ from handful import registry
 
 NIGHT = "nightly/nightly"
 SECONDS_OF_A_STAGE = 1.0
-LONGEST_NIGHT_SECONDS = 600.0
+LONGEST_NIGHT_SECONDS = 1800.0
 SECONDS_TO_SETTLE = 20.0
 
 

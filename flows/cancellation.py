@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -41,8 +42,15 @@ def cancellable() -> Iterator[None]:
 def _watch(run: UUID, over: threading.Event, asked: threading.Event) -> None:
     with get_client(sync_client=True) as client:
         while not over.wait(SECONDS_BETWEEN_LOOKS):
-            state = client.read_flow_run(run).state
-            if state is not None and (state.is_cancelling() or state.is_cancelled()):
+            if _is_cancelled(client, run):
                 asked.set()
                 os.kill(os.getpid(), signal.SIGINT)
                 return
+
+
+def _is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
+    try:
+        state = client.read_flow_run(run).state
+    except HTTPError:  # the server is away or busy; whether that ends the run is for the flow to find out
+        return False
+    return state is not None and (state.is_cancelling() or state.is_cancelled())

@@ -231,7 +231,7 @@ def test_a_retraining_that_is_cancelled_in_the_dashboard_ends_where_it_was_start
 def test_a_run_that_stays_pending_is_crashed_and_frees_its_place(running: Running) -> None:
     rule, run = automations(running)["handful: runs that do not start"], running.trigger("stage/doomed")
     # The same for this run alone, and within seconds: ours waits for five minutes.
-    trigger = {**rule["trigger"], "match": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "within": 5}
+    trigger = {**rule["trigger"], "match": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "within": 10}
     running.ask("automations/", name="hasty", trigger=trigger, actions=rule["actions"])
     running.ask(f"flow_runs/{run}/set_state", state={"type": "PENDING"}, force=True)  # its worker is gone
     assert running.ended(run)["state_type"] == "CRASHED"
