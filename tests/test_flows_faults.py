@@ -228,6 +228,7 @@ def test_a_retraining_that_is_cancelled_in_the_dashboard_ends_where_it_was_start
     assert running.ended(run["id"])["state_type"] == "CANCELLED"
 
 
+@pytest.mark.usefixtures("lost")
 def test_a_run_that_stays_pending_is_crashed_and_frees_its_place(running: Running) -> None:
     rule, run = automations(running)["handful: runs that do not start"], running.trigger("stage/doomed")
     # The same for this run alone, and within seconds: ours waits for five minutes.
@@ -238,6 +239,7 @@ def test_a_run_that_stays_pending_is_crashed_and_frees_its_place(running: Runnin
 
 
 @pytest.mark.slow  # five minutes and some more
+@pytest.mark.usefixtures("lost")
 def test_a_night_whose_pool_has_lost_its_worker_fails_and_says_what_to_do(running: Running) -> None:
     (running.root / "seconds.txt").write_text("0")
     commit(running.root)
