@@ -14,7 +14,7 @@ from handful import registry
 
 NIGHT = "nightly/nightly"
 SECONDS_OF_A_STAGE = 1.0
-LONGEST_NIGHT_SECONDS = 600.0
+LONGEST_NIGHT_SECONDS = 1800.0
 SECONDS_TO_SETTLE = 20.0
 
 
@@ -58,8 +58,8 @@ def run(stack: Stack, targets: list[str], moments: int, draw: random.Random) -> 
     seconds = undisturbed(stack)
     expected = toy.student(toy.newest(stack.root))
     outcomes = []
-    for target in targets:
-        for _ in range(moments):
+    for _ in range(moments):
+        for target in targets:
             toy.reset(stack.root)
             outcomes.append(disturbed(stack, target, draw.uniform(0, seconds), expected, draw))
             say(line(outcomes[-1]))  # the table is hours away

@@ -74,6 +74,11 @@ class Stack:
         """Return how many runs hold a place in a pool."""
         return int(self.ask("flow_runs/count", {"flow_runs": {"state": {"type": {"any_": UNDER_WAY}}}}))
 
+    def processor_seconds(self) -> float:
+        """Return what server and workers have used, with all that they have started and seen to its end."""
+        used = [process.cpu_times() for kind in ("server", "worker") for process in self.processes(kind)]
+        return float(sum(one.user + one.system + one.children_user + one.children_system for one in used))
+
     def processes(self, kind: str) -> list[psutil.Process]:
         """Return the living processes of one kind in this repository."""
         found = []

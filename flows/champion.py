@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from flows.commands import dvc, git, over_network
-from flows.graph import Champion, Stage
+from flows.graph import Stage
+from flows.meta import Champion
 from flows.night import Night
 from handful.registry import Version
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flows.process_group import process_group
+from flows.process_group import Limits, process_group
 
 PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
@@ -60,9 +60,10 @@ def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | N
     mine = {"GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_TERMINAL_PROMPT": "0", "PYTHONPATH": str(folder)}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     settings: dict[str, Any] = {"cwd": folder, "env": os.environ | mine, **pipes}
-    with process_group(command, timeout_seconds, **settings) as (process, expired):
+    limits = Limits(timeout_seconds, folder)
+    with process_group(command, limits, **settings) as process:
         printed, said = process.communicate()
     if process.returncode == 0:
         return str(printed)
-    why = f"no answer within {timeout_seconds} seconds" if expired.is_set() else f"{said}{printed}".strip()
+    why = f"{said}{printed}".strip() if limits.broken is None else f"it {limits.broken}"
     raise CommandError(f"{name} {' '.join(command[command.index(name) + 1 :])}: {why}")

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
+
+from flows.meta import Meta
 
 if TYPE_CHECKING:
     from dvc.stage import PipelineStage
@@ -13,29 +15,6 @@ DEFINITION = "dvc.yaml"
 
 class GraphError(Exception):
     """dvc.yaml tells the orchestrator something that it does not understand."""
-
-
-class Champion(BaseModel):
-    """Where a stage finds the champion: what a night puts into `folder`, each from which path of its commit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folder: str
-    takes: dict[str, str]
-
-
-class Meta(BaseModel):
-    """What `meta` of a stage may hold. DVC leaves it out of its hashes, so a change there re-runs nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    pool: str = "gpu"
-    retries: int = Field(0, ge=0)
-    timeout_seconds: float | None = Field(None, gt=0)
-    show: str | None = None  # a Markdown file that becomes the run's page
-    announce: dict[str, str] = {}  # said when all is done: name -> path
-    champion: Champion | None = None
-    headline: dict[str, str] = {}  # said when all is done: name -> where it stands in the metrics (student.accuracy)
 
 
 class Stage(Meta):

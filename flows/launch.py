@@ -1,14 +1,16 @@
 """One stage under DVC in a process group of its own, which never outlives the process that started it."""
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flows.process_group import process_group
+from flows.process_group import Limits, process_group
 
 LAST_LINES = 20
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
@@ -32,16 +34,31 @@ def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    with process_group(command, timeout_seconds, **_settings(root)) as (process, expired):
+    limits = Limits(timeout_seconds, root)
+    with _alone(root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
             outcome = outcome or verdicts.get(line)
             tail.append(line)
             say(line)
         process.wait()
     if outcome is None or process.returncode != 0:
-        why = f"took longer than {timeout_seconds} seconds" if expired.is_set() else f"ended with {process.returncode}"
+        why = limits.broken or f"ended with {process.returncode}"
         raise StageError(f"Stage {stage} {why}. Its last lines:\n" + "\n".join(tail))
     return outcome
+
+
+@contextmanager
+def _alone(root: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other stage runs in the folder, where DVC would fail. The lock ends with its process, however."""
+    folder = root / ".dvc" / "tmp"
+    folder.mkdir(exist_ok=True)
+    with (folder / "stage.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another stage runs in this folder; waiting for its end.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _settings(root: Path) -> dict[str, Any]:

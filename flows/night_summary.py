@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.artifacts import read_metrics, readable
 from flows.commands import git
+from flows.gates import said
 from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.markdown import MOST_ROWS, section, table
@@ -23,6 +24,7 @@ def page(outcome: Outcome, stages: list[Stage]) -> str:
     if outcome.version and outcome.verdict:
         parts += section("Champion beside challenger", _compared(outcome, stages))
         parts += section("What changed since the version before", _changed(outcome, stages))
+        parts += said(night, stages)
         parts += [part for name, path in _keep(night, stages) for part in _result(name, path)]
     return "\n\n".join([*parts, *left_out(night.root)]) + "\n"
 

@@ -18,7 +18,7 @@ from flows.stack import Stack
 if TYPE_CHECKING:
     from flows.rules import Rules
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
 
 def up(stack: Stack, root: Path, port: int) -> bool:

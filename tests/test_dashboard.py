@@ -103,7 +103,8 @@ def test_a_stages_run_shows_its_lines_its_progress_its_metrics_and_its_report(
 
 def test_the_nights_page_says_what_was_decided_and_an_event_tells_it(running: Running, night: dict[str, Any]) -> None:
     page = artifacts(running, night["id"])["night"]["data"]
-    for part in ("Champion beside challenger", "challenger v1.0.0", "Rows to label next", "report.html"):
+    parts = ("Champion beside challenger", "challenger v1.0.0", "Rows to label next", "report.html")
+    for part in (*parts, "Rows that validation let in", "Offered for training", "| pool |"):
         assert part.lower() in page.lower()
     told = wait_for(
         lambda: running.ask("events/filter", filter={"event": {"prefix": ["handful.night."]}})["events"], "the event"

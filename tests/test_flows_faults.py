@@ -3,6 +3,8 @@
 import asyncio
 import http.server
 import json
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -211,6 +213,41 @@ def test_a_cancelled_run_ends_its_stage_within_ten_seconds_and_leaves_the_worksp
     wait_for(lambda: running.ask("flow_runs/count", flow_runs=left) == 0, "the runs to end", seconds=60)
     with only_night(running.root) as ours:
         assert ours  # no lock is left over
+
+
+def test_a_retraining_that_is_cancelled_in_the_dashboard_ends_where_it_was_started(running: Running) -> None:
+    command = [sys.executable, "-m", "flows", "retrain"]
+    with subprocess.Popen(command, cwd=running.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        stage = stage_of(running, "stubborn")
+        [run] = running.ask("flow_runs/filter", flow_runs={"name": {"any_": ["retrain"]}})
+        asked = time.monotonic()
+        running.cancel(run["id"])
+        wait_for(lambda: not stage.is_running(), "the stage to end", seconds=30)
+        assert time.monotonic() - asked <= 10
+        assert process.wait(timeout=60) == 1
+    assert running.ended(run["id"])["state_type"] == "CANCELLED"
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_run_that_stays_pending_is_crashed_and_frees_its_place(running: Running) -> None:
+    rule, run = automations(running)["handful: runs that do not start"], running.trigger("stage/doomed")
+    # The same for this run alone, and within seconds: ours waits for five minutes.
+    trigger = {**rule["trigger"], "match": {"prefect.resource.id": f"prefect.flow-run.{run}"}, "within": 10}
+    running.ask("automations/", name="hasty", trigger=trigger, actions=rule["actions"])
+    running.ask(f"flow_runs/{run}/set_state", state={"type": "PENDING"}, force=True)  # its worker is gone
+    assert running.ended(run)["state_type"] == "CRASHED"
+
+
+@pytest.mark.slow  # five minutes and some more
+@pytest.mark.usefixtures("lost")
+def test_a_night_whose_pool_has_lost_its_worker_fails_and_says_what_to_do(running: Running) -> None:
+    (running.root / "seconds.txt").write_text("0")
+    commit(running.root)
+    night = running.ended(running.trigger("nightly/nightly"))
+    assert night["state_type"] == "FAILED"
+    assert "pool doomed has had no worker" in night["state"]["message"]
+    with only_night(running.root) as ours:
+        assert ours  # the next night is not held up
 
 
 def test_after_a_cancelled_run_the_next_one_is_whole(running: Running) -> None:

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -116,6 +118,13 @@ def test_a_cancelled_stage_is_stopped_with_all_that_it_started(long_running: Pat
     with pytest.raises(KeyboardInterrupt):
         launch("long", long_running, None, cancel)
     nobody_is_left(long_running)
+
+
+def test_a_stage_waits_for_the_one_that_works_in_the_same_folder(tmp_path: Path) -> None:
+    root, lines = toy_repository(tmp_path, seconds=2), deque[str]()
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(launch, "ingest", root, None, lines.append) for _ in range(2)]
+        assert sorted(run.result() for run in runs) == [RAN, UNCHANGED]
 
 
 def test_a_killed_launcher_takes_dvc_and_the_stage_along_and_the_stage_can_run_again(long_running: Path) -> None:
