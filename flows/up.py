@@ -1,4 +1,4 @@
-"""`make up`: the server, the work pools, the deployments and one worker for each pool."""
+"""`make up`: the server, the work pools, the deployments and the workers of this host."""
 
 import subprocess
 import sys

@@ -28,7 +28,7 @@ stages:
     do:
       cmd: python see.py ${item} raw.txt seen-${item}
       deps: [see.py, raw.txt]
-      outs: [seen-${item}]
+      outs: ['seen-${item}']
       meta: {pool: gpu}
   train:
     cmd: python see.py train seen-one seen-two student
