@@ -1,20 +1,24 @@
 # Each target does all of its own set-up and, the second time, only what is left to do.
-# make retrain | make test | make up [PORT=4200] | make down
+# make retrain | make test | make up [PORT=4200] [ELSEWHERE=gpu] | make down | make worker [POOL=gpu]
 PYTHON ?= python3
 PORT ?= 4200
+POOL ?= gpu
 INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: retrain test up down
+.PHONY: retrain test up down worker
 .DELETE_ON_ERROR:
 
 retrain: .venv/flows.installed
 	@.venv/bin/python -m flows retrain
 
 up: .venv/flows.installed
-	@.venv/bin/python -m flows up --port $(PORT)
+	@.venv/bin/python -m flows up --port $(PORT) --elsewhere=$(ELSEWHERE)
 
 down: .venv/flows.installed
 	@.venv/bin/python -m flows down
+
+worker: .venv/flows.installed
+	@.venv/bin/python -m flows worker --pool $(POOL)
 
 test: .venv/test.installed
 	.venv/bin/ruff check .

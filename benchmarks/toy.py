@@ -76,7 +76,7 @@ def make(project: Path, root: Path, seconds: float) -> Path:
     """Make the repository out of the orchestration of `project`; each stage takes so many seconds."""
     for package in ("flows", "handful"):
         shutil.copytree(project / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("prefect.yaml", ".gitignore", ".dvcignore", f"{CHAMPION}/.gitignore"):
+    for name in ("prefect.yaml", "constraints.txt", ".gitignore", ".dvcignore", f"{CHAMPION}/.gitignore"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(project / name, root / name)
     graph = {"stages": _stages(seconds), "artifacts": {"student": {"path": STUDENT, "type": "model"}}}

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: retrain, up, down."""
+"""The commands behind the Makefile: retrain, up, down, worker."""
 
 import argparse
 import atexit
@@ -9,6 +9,7 @@ from pathlib import Path
 from flows import environment
 from flows.access import AccessError, read_access
 from flows.graph import GraphError, read_stages
+from flows.host import work
 from flows.server import UpError
 from flows.stack import Stack
 from flows.temporary import free_address, temporary_server
@@ -18,7 +19,11 @@ from flows.up import up
 def main() -> None:
     """Run one command on the clone in the working folder."""
     parser = argparse.ArgumentParser(prog="python -m flows", description=__doc__)
-    parser.add_argument("command", choices=["retrain", "up", "down"])
+    parser.add_argument("command", choices=["retrain", "up", "down", "worker"])
+    parser.add_argument(
+        "--elsewhere", default="", help="work pools for which `up` starts no workers, with commas between"
+    )
+    parser.add_argument("--pool", default="gpu", help="the work pool that `worker` serves")
     parser.add_argument("--port", type=int, default=4200, help="where `up` puts the server and the dashboard")
     arguments = parser.parse_args()
     root = Path.cwd()
@@ -27,8 +32,11 @@ def main() -> None:
         _retrain(stack, root)
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
+    elif arguments.command == "worker":
+        work(stack, arguments.pool, _say)
     else:
-        _say(f"{'Already up' if up(stack, root, arguments.port) else 'Up'}: {stack.url}")
+        was_up = up(stack, root, arguments.port, set(arguments.elsewhere.split(",")))
+        _say(f"{'Already up' if was_up else 'Up'}: {stack.url}")
 
 
 def _retrain(stack: Stack, root: Path) -> None:
@@ -61,6 +69,7 @@ def _run_flow(root: Path) -> None:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _work(root: Path, date: str, hands: Hands) -> Outcome:
         night.forget()
         return outcome
     hands.say("\n".join(f"{name}: {', '.join(words)}" for name, words in changes.items()))
-    champion.fill(night, stages, known.champion, hands.say)
+    champion.fill(night.folder, stages, known.champion, hands.say)
     hands.run(night, stages)
     versions.commit(night, stages, versions.read_verdict(night, stages))
     return _tell(night, hands)
@@ -63,7 +63,7 @@ def _work(root: Path, date: str, hands: Hands) -> Outcome:
 def _tell(night: Night, hands: Hands) -> Outcome:
     stages, before = read_stages(night.folder), registry.read(night.root).champion
     verdict = versions.read_verdict(night, stages)
-    versions.push(night, hands.say)
+    versions.push(night, stages, hands.say)
     version = versions.register(night, hands.say)
     against = versions.promote(night, version, verdict, hands.say)
     kind, reason = (KEPT, against) if against else (PROMOTED, verdict.reason)

@@ -1,11 +1,12 @@
 """What the server must know: the work pools, one deployment for each stage, and which runs are lost."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
@@ -13,16 +14,19 @@ from prefect.client.schemas.objects import State
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.states import Cancelled, Crashed
+from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from flows.graph import Stage
+from flows.place import place
 from flows.stage import run_stage
+from flows.workers import RUNS_AT_ONCE
 
-RUNS_AT_ONCE = 1  # a workspace has one DVC lock and a host one GPU: more would only wait
+PROCESS = "process"
 
 
 def work_pools(stages: list[Stage], root: Path) -> dict[str, int | None]:
-    """List the pools that dvc.yaml and prefect.yaml name, each with how many runs it takes at once.
+    """List the pools that dvc.yaml and prefect.yaml name, each with how many runs one worker of it takes at once.
 
     Nights are not limited: one that never starts would keep out all later ones, and a second one ends by itself.
     """
@@ -31,36 +35,28 @@ def work_pools(stages: list[Stage], root: Path) -> dict[str, int | None]:
     return dict(sorted({**nights, **{stage.pool: RUNS_AT_ONCE for stage in stages}}.items()))
 
 
-def create_work_pools(pools: dict[str, int | None]) -> None:
-    """Create the pools that are missing; the limit of one that exists is its user's."""
-    settings: dict[str, Any] = {"type": "process", "base_job_template": ProcessWorker.get_default_base_job_template()}
+def create_work_pools(pools: Iterable[str]) -> list[str]:
+    """Create the pools that are missing; return those whose runs are processes, the others are not for our workers."""
+    settings: dict[str, Any] = {"type": PROCESS, "base_job_template": ProcessWorker.get_default_base_job_template()}
     with get_client(sync_client=True) as client:
-        for name, limit in pools.items():
-            try:
-                client.create_work_pool(WorkPoolCreate(name=name, concurrency_limit=limit, **settings))
-            except ObjectAlreadyExists:
-                continue
+        for name in pools:
+            with suppress(ObjectAlreadyExists):
+                client.create_work_pool(WorkPoolCreate(name=name, **settings))
+        return [name for name in pools if client.read_work_pool(name).type == PROCESS]
 
 
 def deploy_stages(stages: list[Stage], root: Path) -> None:
     """Give each stage its deployment on its pool, and take away those of stages that dvc.yaml no longer has."""
-    code = cast(Flow[Any, Any], run_stage.from_source(source=str(root), entrypoint="flows/stage.py:run_stage"))
     for stage in stages:
-        parameters = {"stage": stage.name, "folder": str(root)}
+        parameters = {"stage": stage.name, "folder": str(root), "home": place(root), "commit": None}
         settings: dict[str, Any] = {"parameters": parameters, "tags": ["stage", stage.name]}
-        cast(RunnerDeployment, code.to_deployment(stage.name, work_pool_name=stage.pool, **settings)).apply()
+        settings["entrypoint_type"] = EntrypointType.MODULE_PATH  # each worker takes the code of its own clone
+        cast(RunnerDeployment, run_stage.to_deployment(stage.name, work_pool_name=stage.pool, **settings)).apply()
     with get_client(sync_client=True) as client:
         ours = FlowFilter.model_validate({"name": {"any_": [run_stage.name]}})
         for deployment in client.read_deployments(flow_filter=ours):
             if deployment.name not in {stage.name for stage in stages}:
                 client.delete_deployment(deployment.id)
-
-
-def has_worker(pool: str, since: datetime) -> bool:
-    """Tell whether a worker of the pool has reported since then."""
-    with get_client(sync_client=True) as client:
-        beats = [worker.last_heartbeat_time for worker in client.read_workers_for_work_pool(pool)]
-    return any(beat is not None and beat >= since for beat in beats)
 
 
 def settle_lost_runs() -> None:

@@ -26,7 +26,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         **access.settings(),
         "PREFECT_API_URL": f"{server}/api",
-        "PREFECT_SERVER_API_PORT": str(urlsplit(server).port),
+        "PREFECT_SERVER_API_PORT": str(urlsplit(server).port or 443),  # without one it is not for us to start
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         # The browser calls the address from which it has the dashboard: it may be on another machine.
         "PREFECT_SERVER_UI_API_URL": "/api",

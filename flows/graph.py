@@ -1,7 +1,7 @@
 """The stages of dvc.yaml in the order in which DVC runs them, with what their `meta` tells the orchestrator."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -18,12 +18,14 @@ class GraphError(Exception):
 
 
 class Stage(Meta):
-    """One stage: its name, the stages that it waits for, what it makes, the files with its metrics, and its `meta`."""
+    """One stage: its name, those that it waits for, its dependencies, what it makes, its metrics, and its `meta`."""
 
     name: str
     upstream: tuple[str, ...]
+    deps: tuple[str, ...]
     outs: tuple[str, ...]
     metrics: tuple[str, ...]
+    uncached: tuple[str, ...]  # outs that git carries instead of DVC
 
 
 def read_stages(root: Path) -> list[Stage]:
@@ -43,12 +45,14 @@ def read_stages(root: Path) -> list[Stage]:
 
 
 def _describe(stage: "PipelineStage", upstream: list[str]) -> Stage:
-    outs, metrics = (
-        tuple(stage.repo.fs.relpath(out.fs_path, stage.repo.root_dir) for out in some)
-        for some in (stage.outs, stage.metrics)
-    )
+    kinds = {"deps": stage.deps, "outs": stage.outs, "metrics": stage.metrics}
+    kinds["uncached"] = [out for out in stage.outs if not out.use_cache]
+    paths: dict[str, Any] = {
+        kind: tuple(stage.repo.fs.relpath(one.fs_path, stage.repo.root_dir) for one in some)
+        for kind, some in kinds.items()
+    }
     try:
-        return Stage(name=stage.name, upstream=tuple(upstream), outs=outs, metrics=metrics, **(stage.meta or {}))
+        return Stage(name=stage.name, upstream=tuple(upstream), **paths, **(stage.meta or {}))
     except ValidationError as error:
         mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}" for one in error.errors()]
         raise GraphError(f"{DEFINITION}, stage {stage.name}, meta: {'; '.join(mistakes)}. Correct it there.") from None

@@ -14,10 +14,12 @@ from flows.process_group import Limits, process_group
 
 LAST_LINES = 20
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
+PULLED = "pulled"  # said first, and the last word unless what was to be pulled is not there
 SAYINGS = {  # DVC says one of these before the stage can print anything
     "Running stage '{}':": RAN,
     "Stage '{}' didn't change, skipping": UNCHANGED,
     "Stage '{}' is cached - skipping run, checking out outputs": CACHED,
+    "Pulling data for stage: '{}'": PULLED,
 }
 
 
@@ -25,8 +27,12 @@ class StageError(Exception):
     """A stage failed or took too long; the text ends with the last lines that it printed."""
 
 
-def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[[str], None]) -> str:
+def launch(
+    stage: str, root: Path, timeout_seconds: float | None, say: Callable[[str], None], pull: bool = False
+) -> str:
     """Run `dvc repro` for one stage in `root`, pass on each line as it comes, and return RAN, UNCHANGED or CACHED.
+
+    With `pull`, what the DVC remote has of its results is taken from there.
 
     Raises:
         StageError: the stage failed, or ran longer than `timeout_seconds`.
@@ -34,17 +40,18 @@ def launch(stage: str, root: Path, timeout_seconds: float | None, say: Callable[
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    command += ["--pull"] if pull else []
     limits = Limits(timeout_seconds, root)
     with _alone(root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
-            outcome = outcome or verdicts.get(line)
+            outcome = verdicts.get(line, outcome) if outcome in (None, PULLED) else outcome
             tail.append(line)
             say(line)
         process.wait()
     if outcome is None or process.returncode != 0:
         why = limits.broken or f"ended with {process.returncode}"
         raise StageError(f"Stage {stage} {why}. Its last lines:\n" + "\n".join(tail))
-    return outcome
+    return CACHED if outcome == PULLED else outcome
 
 
 @contextmanager

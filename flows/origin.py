@@ -12,7 +12,7 @@ BRANCHES = "refs/heads/nightly/*:refs/remotes/origin/nightly/*"
 
 def fetch(root: Path, say: Callable[[str], None]) -> None:
     """Learn of other clones' nights and of what is at prod; what a version is, origin knows best."""
-    if _exists(root):
+    if exists(root):
         command = ["fetch", "--quiet", "--no-tags", "origin", *(f"+{names}" for names in (BRANCHES, *TAGS))]
         over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
 
@@ -23,7 +23,7 @@ def push(root: Path, names: Iterable[str], say: Callable[[str], None]) -> None:
     Raises:
         CommandError: origin refused, or cannot be reached.
     """
-    if not _exists(root):
+    if not exists(root):
         return
     try:
         over_network(say, lambda: git(root, "push", "--quiet", "--atomic", "origin", *names, timeout_seconds=SECONDS))
@@ -33,5 +33,6 @@ def push(root: Path, names: Iterable[str], say: Callable[[str], None]) -> None:
         raise
 
 
-def _exists(root: Path) -> bool:
+def exists(root: Path) -> bool:
+    """Tell whether the clone has one."""
     return "origin" in git(root, "remote").split()

@@ -52,11 +52,11 @@ class Stack:
         # Without the settings, an earlier version of this file has started it, and it is to be started anew.
         return "settings" in self.state and 0 < len(started) == len(self.running()) and answers(self.url)
 
-    def start(self, name: str, *command: str) -> None:
+    def start(self, name: str, *command: str, **environment: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
         self.file.parent.mkdir(exist_ok=True)
         settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
-        settings["env"] = os.environ | {MARK: str(self.file)}
+        settings["env"] = os.environ | environment | {MARK: str(self.file)}
         with self.log(name).open("w") as log:
             command = (sys.executable, "-m", "prefect", *command)
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)

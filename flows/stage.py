@@ -9,13 +9,18 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
+from flows.checkout import VisitError
+from flows.commands import CommandError
 from flows.graph import Stage, read_stages
 from flows.launch import RAN, StageError, launch
+from flows.likeness import UnlikeError
+from flows.place import CLONE, place
 from flows.progress import Progress
+from flows.visit import give_back, visit
 
 
 @task(cache_policy=NO_CACHE)  # DVC caches; twice would be once too often
-def reproduce(stage: Stage, root: Path) -> State[Any]:
+def reproduce(stage: Stage, root: Path, pull: bool) -> State[Any]:
     """Let DVC bring one stage up to date, line by line in the log; the state says what DVC did."""
     log, progress = get_run_logger(), Progress(stage.name)
 
@@ -24,18 +29,18 @@ def reproduce(stage: Stage, root: Path) -> State[Any]:
         progress.follow(line)
 
     try:
-        outcome = launch(stage.name, root, stage.timeout_seconds, say)
+        outcome = launch(stage.name, root, stage.timeout_seconds, say, pull)
     except StageError as error:
         return Failed(message=str(error))  # raised, it would bury the stage's own words under our traceback
     publish(stage, root)
     return Completed(name="Completed" if outcome == RAN else outcome.capitalize(), message=f"DVC: {outcome}")
 
 
-def run(stage: Stage, root: Path, upstream: list[State[Any]]) -> State[Any]:
+def run(stage: Stage, root: Path, upstream: list[State[Any]], pull: bool = False) -> State[Any]:
     """Run the task of one stage, under its name and with its tags and retries, in the flow that calls."""
     tags = ["stage", stage.name]
     named = reproduce.with_options(name=stage.name, task_run_name=stage.name, tags=tags, retries=stage.retries)
-    return cast(State[Any], named(stage, root, wait_for=upstream, return_state=True))
+    return cast(State[Any], named(stage, root, pull, wait_for=upstream, return_state=True))
 
 
 def final(state: State[Any]) -> State[Any]:
@@ -44,7 +49,20 @@ def final(state: State[Any]) -> State[Any]:
 
 
 @flow(name="stage", flow_run_name="{stage}")
-def run_stage(stage: str, folder: Path) -> State[Any]:
-    """Bring one stage of the dvc.yaml in the folder up to date: the clone's, or a night's worktree."""
-    [described] = [one for one in read_stages(folder) if one.name == stage]
-    return final(run(described, folder, upstream=[]))
+def run_stage(stage: str, folder: Path, home: str, commit: str | None) -> State[Any]:
+    """Bring one stage of the dvc.yaml in the folder up to date: the clone's, or a night's worktree.
+
+    The folder is that of the clone which `home` names. A worker of another one takes the commit instead.
+    """
+    if home == place(CLONE):
+        [described] = [one for one in read_stages(folder) if one.name == stage]
+        return final(run(described, folder, upstream=[]))
+    say = get_run_logger().info
+    try:
+        with visit(CLONE, home, stage, commit, say) as (described, worktree):
+            state = final(run(described, worktree, upstream=[], pull=True))
+            if state.is_completed():
+                give_back(described, worktree, say)
+            return state
+    except (VisitError, UnlikeError, CommandError) as error:
+        return Failed(message=f"{place(CLONE)}: {error}")

@@ -1,57 +1,80 @@
-"""The stages of a night, each a run of its own on its work pool, one after the other."""
+"""The stages of a night, each a run of its own on its work pool, as soon as those that it waits for are done."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from prefect import get_run_logger
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.states import Cancelled
 
+from flows import workers
 from flows.children import cancelled_together
-from flows.deployments import deploy_stages, has_worker
+from flows.deployments import deploy_stages
 from flows.graph import Stage
+from flows.handover import bring_home, can_share, hand_over
 from flows.night import Night, NightError
+from flows.place import place
 
-SECONDS_BETWEEN_LOOKS = 1.0
-WORKERLESS = timedelta(minutes=5)  # a worker that has been silent for so long is gone
+PATIENCE_SECONDS = 210.0  # after a worker was last seen it counts as online for 90
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stage's run, when it was started, whether another host may have it, and whether one before it crashed."""
+
+    stage: Stage
+    run: UUID
+    at: float
+    handed: bool
+    again: bool
 
 
 def run_stages(night: Night, stages: list[Stage]) -> None:
-    """Run every stage in the night's worktree.
+    """Run every stage for the night's worktree, here or on other hosts.
 
     Raises:
-        NightError: a stage did not complete, or nobody is there to run it; the text is what its run said.
+        NightError: a stage did not complete; the text is what its run said. Those beside it have come to their end.
     """
     deploy_stages(stages, night.root)  # dvc.yaml may have got another stage since the last night
-    for stage in stages:
-        state = _run(night, stage)
-        if state.is_crashed():  # it says of the process, or of a machine too busy to hear it, and nothing of the stage
-            get_run_logger().warning("%s: %s Once more.", stage.name, state.message)
-            state = _run(night, stage)
-        if not state.is_completed():
-            raise NightError(f"{state.name}: {state.message}")
+    waiting, done, under_way, wrong = stages, set[str](), list[Started](), list[str]()
+    with cancelled_together():
+        while (waiting and not wrong) or under_way:
+            ready = [one for one in waiting if done.issuperset(one.upstream) and not wrong]
+            waiting = [one for one in waiting if one not in ready]
+            under_way += [_start(night, one, stages, again=False) for one in ready]
+            time.sleep(1.0)
+            for one, state in [(one, state) for one in under_way if (state := _state(one)).is_final()]:
+                under_way.remove(one)
+                if state.is_crashed() and not one.again and not wrong:  # which says nothing of the stage itself
+                    get_run_logger().warning("%s: %s Once more.", one.stage.name, state.message)
+                    under_way.append(_start(night, one.stage, stages, again=True))
+                    continue
+                wrong += [] if state.is_completed() else [f"{state.name}: {state.message}"]
+                if one.handed and not wrong:
+                    bring_home(night, one.stage, get_run_logger().info)
+                done.add(one.stage.name)
+    if wrong:
+        raise NightError("\n".join(wrong))
 
 
-def _run(night: Night, stage: Stage) -> State[Any]:
-    given: dict[str, Any] = {"parameters": {"stage": stage.name, "folder": str(night.folder)}}
-    with cancelled_together(), get_client(sync_client=True) as client:
-        run = cast(FlowRun, run_deployment(f"stage/{stage.name}", timeout=0, **given))
-        while True:
-            state = cast(State[Any], client.read_flow_run(run.id).state)
-            if state.is_final():
-                return state
-            if state.is_scheduled():
-                _require_worker(client, run, stage.pool)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+def _start(night: Night, stage: Stage, stages: list[Stage], again: bool) -> Started:
+    shared = workers.others(stage.pool, night.root) and can_share(night.root)
+    commit = hand_over(night, stage, stages, get_run_logger().info) if shared else None
+    given = {"stage": stage.name, "folder": str(night.folder), "home": place(night.root), "commit": commit}
+    run = cast(FlowRun, run_deployment(f"stage/{stage.name}", parameters=given, timeout=0))
+    return Started(stage, run.id, time.monotonic(), shared, again)
 
 
-def _require_worker(client: SyncPrefectClient, run: FlowRun, pool: str) -> None:
-    """Give up a run that waits for a worker where there is none: it, and all later nights, would wait for ever."""
-    if has_worker(pool, since=datetime.now(UTC) - WORKERLESS):
-        return
-    message = f"The work pool {pool} has had no worker for {WORKERLESS.seconds // 60} minutes. Run make up."
-    client.set_flow_run_state(run.id, Cancelled(message=message), force=True)
-    raise NightError(message)
+def _state(started: Started) -> State[Any]:
+    """The run's state; one that waits for a worker where there is none is cancelled, or all later nights would wait."""
+    with get_client(sync_client=True) as client:
+        state = cast(State[Any], client.read_flow_run(started.run).state)
+        late = state.is_scheduled() and time.monotonic() > started.at + PATIENCE_SECONDS
+        if late and not workers.anyone(started.stage.pool):
+            state = Cancelled(message=f"The work pool {started.stage.pool} has had no worker for minutes. Run make up.")
+            client.set_flow_run_state(started.run, state, force=True)
+        return state

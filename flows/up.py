@@ -1,10 +1,9 @@
-"""`make up`: the server, the work pools, the deployments and one worker for each pool."""
+"""`make up`: the server, the work pools, the deployments and the workers of this host."""
 
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
 
-def up(stack: Stack, root: Path, port: int) -> bool:
+def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
     """Start what does not run, tell the server what the files of the clone say now, and return when all is ready.
 
     What is up keeps its port, whatever `port` says. The answer is whether it was up with the settings of now.
@@ -33,46 +32,46 @@ def up(stack: Stack, root: Path, port: int) -> bool:
 
     rules = read_rules(root)
     if stack.is_up() and stack.obeys(access):
-        _register(stack, stages, rules, root)
+        _register(stack, stages, rules, elsewhere)
         return True
     stack.stop()  # what a crash has left, or what other settings have started
     require_free(access.reached_at, port)
     stack.settle(access, port)
-    _start(stack, stages, rules, root)
+    _start(stack, stages, rules, elsewhere)
     return False
 
 
-def _start(stack: Stack, stages: list[Stage], rules: "Rules", root: Path) -> None:
+def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
     try:
         stack.start("server", "server", "start")
-        _wait(stack, partial(answers, stack.url), "server")
+        wait(stack, partial(answers, stack.url), "server")
         from flows import deployments
 
         deployments.settle_lost_runs()
-        _register(stack, stages, rules, root)
+        _register(stack, stages, rules, elsewhere)
     except BaseException:
         stack.stop()
         raise
 
 
-def _register(stack: Stack, stages: list[Stage], rules: "Rules", root: Path) -> None:
-    from flows import automations, deployments
+def _register(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
+    from flows import automations, deployments, workers
 
-    pools = deployments.work_pools(stages, root)
-    deployments.create_work_pools(pools)
+    root = stack.root
+    limits = deployments.work_pools(stages, root)
+    pools = deployments.create_work_pools(limits)
     deployments.deploy_stages(stages, root)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise UpError(f"prefect.yaml could not be deployed:\n{done.stdout}{done.stderr}")
     automations.register(rules)
-    for pool in (pool for pool in pools if not stack.has(f"worker-{pool}")):
-        since = datetime.now(UTC)
-        stack.start(f"worker-{pool}", "worker", "start", "--pool", pool, "--name", pool)
-        _wait(stack, partial(deployments.has_worker, pool, since), f"worker-{pool}")
+    for pool in (pool for pool in pools if pool not in elsewhere):
+        workers.start_workers(stack, pool, limits[pool], partial(wait, stack))
 
 
-def _wait(stack: Stack, ready: Callable[[], bool], name: str) -> None:
+def wait(stack: Stack, ready: Callable[[], bool], name: str) -> None:
+    """Wait until what was started is ready. It is an UpError if it ends instead, or takes too long."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not ready():
         if time.monotonic() > deadline or len(stack.running()) < len(stack.state["processes"]):

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from flows import origin
 from flows.artifacts import read_metrics
-from flows.commands import dvc, git, over_network
+from flows.commands import dvc, git
 from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.night import TRAILER, Night
+from flows.results import push_all
 from handful import registry
 from handful.registry import TAGS, Version
 
@@ -45,10 +46,10 @@ def commit(night: Night, stages: list[Stage], verdict: Verdict) -> None:
     git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", *paragraphs)
 
 
-def push(night: Night, say: Callable[[str], None]) -> None:
+def push(night: Night, stages: list[Stage], say: Callable[[str], None]) -> None:
     """Push the results to the DVC remote and the commit to origin, where there are such."""
     if dvc(night.folder, "remote", "list").strip():
-        over_network(say, lambda: dvc(night.folder, "push", "--quiet", "--run-cache"))
+        push_all(night.folder, stages, say)
     origin.push(night.root, [f"refs/heads/{night.branch}"], say)
 
 

@@ -70,9 +70,14 @@ def test_the_next_nights_are_scheduled(running: Running) -> None:
     assert all(run["auto_scheduled"] and run["expected_start_time"][11:16] == "02:00" for run in runs)
 
 
-def test_a_pool_takes_one_stage_at_a_time_and_nights_wait_for_nobody(running: Running) -> None:
+def test_a_worker_takes_one_stage_at_a_time_and_nights_wait_for_nobody(running: Running) -> None:
     pools = {pool["name"]: pool for pool in running.ask("work_pools/filter")}
-    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": None, "gpu": 1}
+    assert {name: pool["concurrency_limit"] for name, pool in pools.items()} == {"flow": None, "gpu": None}
+    commands = {name: " ".join(process.cmdline()) for name, process in running.workers().items()}
+    assert {name: "--limit 1" in command for name, command in commands.items() if name != "server"} == {
+        "worker-flow": False,
+        "worker-gpu": True,
+    }
 
 
 def test_a_night_runs_each_stage_as_a_run_of_its_own_on_its_pool(running: Running, night: dict[str, Any]) -> None:

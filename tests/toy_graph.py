@@ -123,7 +123,8 @@ def toy_repository(folder: Path, graph: str = GRAPH, seconds: float = 0.0) -> Pa
         (folder / name).write_text(text, encoding="utf-8")
     for package in ("flows", "handful"):
         shutil.copytree(PROJECT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "prefect.yaml", folder)
+    for name in ("prefect.yaml", "constraints.txt"):
+        shutil.copy(PROJECT / name, folder)
     (folder / "data" / "champion").mkdir(parents=True)
     (folder / "data" / "champion" / ".gitignore").write_text("*\n!.gitignore\n", encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

@@ -1,0 +1,72 @@
+"""`python -m flows worker`: this host's workers for a server that runs elsewhere, until they are stopped."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from flows import environment
+from flows.access import LOOPBACK, Access
+from flows.server import UpError, answers
+from flows.stack import Stack
+from flows.up import wait
+
+URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
+
+
+def work(stack: Stack, pool: str, say: Callable[[str], None]) -> None:
+    """Run the workers of a pool, one for each GPU of this host, until one ends or somebody ends this process.
+
+    Raises:
+        UpError: there is no server, pool, origin or DVC remote to work with, or a worker ended.
+    """
+    url = _enter(stack.root)
+    _require(stack, pool, url)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that an init system stops the workers too
+    stack.stop()  # what a crash has left
+    from flows.workers import RUNS_AT_ONCE, start_workers
+
+    try:
+        count = start_workers(stack, pool, RUNS_AT_ONCE, partial(wait, stack))
+        say(f"Workers of pool {pool} for {url}: {count}. Ctrl-C stops them.")
+        while len(stack.running()) == count:
+            time.sleep(1.0)
+        raise UpError(f"A worker has ended. Look into {stack.file.parent}/worker-{pool}*.log")
+    finally:
+        stack.stop()
+
+
+def _enter(root: Path) -> str:
+    """Enter the environment of this clone, with the server and the password that are set from outside."""
+    if URL not in os.environ:
+        raise UpError(f"Set {URL} to the server of the nights, such as http://10.0.0.5:4200/api.")
+    url = os.environ[URL].rstrip("/").removesuffix("/api")
+    access = Access(address=IPv4Address(LOOPBACK), auth=os.environ.get(AUTH), database=None)
+    environment.enter(root, url, access)
+    return url
+
+
+def _require(stack: Stack, pool: str, url: str) -> None:
+    """Check what can be known before any run comes."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    from flows.handover import can_share
+
+    if "settings" in stack.state and stack.running():
+        raise UpError("The stack of this clone is up and has workers of its own. Run make down first.")
+    if not can_share(stack.root):
+        raise UpError("This clone needs an `origin` and a default DVC remote: nothing else carries data between hosts.")
+    if not answers(url):
+        raise UpError(f"No server answers at {url}. Is it up, and does it listen there (`address` in server.yaml)?")
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_work_pool(pool)
+    except ObjectNotFound:
+        raise UpError(f"The server at {url} has no work pool {pool}.") from None
+    except PrefectHTTPStatusError as error:
+        raise UpError(f"The server at {url} refuses: {error}. Is {AUTH} set as `auth` in its server.yaml?") from None
