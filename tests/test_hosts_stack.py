@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,7 +48,7 @@ name, *sources, out = sys.argv[1:]
 seen = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "began": time.time(), "folder": os.getcwd()}
 rows = [Path(source).read_text() for source in sources]
 Path(out).with_suffix(".pid").write_text(str(os.getpid()))
-time.sleep(300 if name == "train" and "slow" in rows[0] else 8)
+time.sleep(40 if name == "train" and "slow" in rows[0] else 8)
 seen |= {"ended": time.time(), "rows": "slow" if "slow" in rows[0] else ""}
 Path(out).write_text(json.dumps(seen))
 """
@@ -135,7 +134,7 @@ def test_workers_with_a_gpu_each_run_stages_at_once_and_a_stage_moves_by_its_poo
     assert not (away / "student").exists()
 
 
-def test_a_host_that_vanishes_ends_the_night_within_ninety_seconds_and_with_another_one_it_goes_on(
+def test_the_stage_of_a_host_that_vanishes_is_started_once_more_by_whoever_is_there(
     clones: tuple[Path, Path], running: Running, tmp_path: Path
 ) -> None:
     home, away = clones
@@ -147,15 +146,8 @@ def test_a_host_that_vanishes_ends_the_night_within_ninety_seconds_and_with_anot
         for process in [*psutil.Process(host.pid).children(recursive=True), *of_stack(away), psutil.Process(host.pid)]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()  # nobody is left to say anything
-        killed = time.monotonic()
-        ended = running.ended(run)
-    assert time.monotonic() - killed < 100
-    assert ended["state_type"] == "FAILED"
-    assert "Crashed" in ended["state"]["message"]
-    (home / "raw.txt").write_text("quick\n")
-    commit(home)
     with other_host(away, running, gpu="8"):
-        ended = night(running)
+        ended = running.ended(run)
     assert ended["state_type"] == "COMPLETED", ended["state"]["message"]
     assert made(home, "student", tmp_path / "student")["gpu"] == "8"
     assert [path for path in away.glob(".prefect/visits/*") if path.is_dir()] == []
