@@ -50,7 +50,9 @@ def pretrain_transfer(
     contents = [*pool, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
     teacher, records = choose(pretrained, training, parameters, head, seed)
-    return Transferred(teacher, baseline, {"candidates": records, "backbone": pretrained.origin})
+    [chosen] = [record for record in records if record["chosen"]]
+    figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
+    return Transferred(teacher, baseline, {"candidates": records, "chosen": figures, "backbone": pretrained.origin})
 
 
 def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:
