@@ -37,9 +37,7 @@ def clean(root: Path, keep: int, remote: bool) -> str:
     """
     with only_night(root) as ours, only_one(root, "sweep") as too:
         if not (ours and too):
-            raise NightError(
-                "A night is running, or a sweep, and no commit names its data yet. Clean up when it has ended."
-            )
+            raise NightError("A night is running, or a sweep, and no commit names its data yet. Clean up after it.")
         known = registry.read(root)
         promoted = {move.version for move in known.assignments}
         old = {one.revision for one in known.versions[:-keep] if one.name not in promoted}
