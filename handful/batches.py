@@ -82,7 +82,7 @@ def learn(
     while (value := _attempt(network, collate, contents, loss, room, shared)) is None:
         if normalised:
             raise BackboneError("The memory of the GPU is too small for a batch. Lower its batch_size in params.yaml.")
-        room.halve(len(contents))
+        room.halve(-(-len(contents) // devices.count()) if shared else len(contents))
     return value
 
 

@@ -90,8 +90,7 @@ def all_agree(yes: bool, device: torch.device) -> bool:
 
 
 def sum_gradients(network: nn.Module) -> None:
-    """Give every process the sum of all their gradients."""
+    """Give every process the sum of all their gradients; each has gradients for the same weights."""
     for weight in network.parameters():
-        if weight.requires_grad:
-            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        if weight.grad is not None:
             distributed.all_reduce(weight.grad)

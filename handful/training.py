@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from handful import devices, progress
-from handful.batches import Collate, Room, learn
+from handful.batches import Collate, Room, compute, learn
 from handful.batches import autocast as autocast
 from handful.batches import device as device
 from handful.probe import Head
@@ -118,11 +118,18 @@ def fit(
 def loss(network: nn.Module, collate: Collate, examples: Examples, batch_size: int = 64) -> float:
     """The weighted mean soft cross-entropy in nats, without gradients."""
     network.eval()
-    total = 0.0
+    total, room = 0.0, Room()
+
+    def answers(rows: Sequence[int]) -> np.ndarray:
+        inputs = collate([examples.contents[row] for row in rows])
+        logits: np.ndarray = (
+            network(**{name: tensor.to(device()) for name, tensor in inputs.items()}).float().cpu().numpy()
+        )
+        return logits
+
     with torch.inference_mode():
         for rows in _batches(examples, batch_size, None):
-            inputs = collate([examples.contents[row] for row in rows])
-            logits = network(**{name: tensor.to(device()) for name, tensor in inputs.items()}).float()
+            logits = torch.from_numpy(compute(answers, rows.tolist(), room)).to(device())
             total += float(_cross_entropy(examples, rows, logits)) * float(examples.weights[rows].sum())
     network.train()
     return total / float(examples.weights.sum())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import storage
+from handful import devices, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -71,4 +71,4 @@ def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> Non
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, devices.company)
