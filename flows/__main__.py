@@ -1,18 +1,15 @@
 """The commands behind the Makefile: retrain, up, down, worker."""
 
 import argparse
-import atexit
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
-from flows import environment
-from flows.access import AccessError, read_access
+from flows.access import AccessError
 from flows.graph import GraphError, read_stages
 from flows.host import work
 from flows.server import UpError
 from flows.stack import Stack
-from flows.temporary import free_address, temporary_server
+from flows.temporary import enter_prefect
 from flows.up import up
 
 
@@ -29,7 +26,7 @@ def main() -> None:
     root = Path.cwd()
     stack = Stack(root)
     if arguments.command == "retrain":
-        _retrain(stack, root)
+        _retrain(root)
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
     elif arguments.command == "worker":
@@ -39,28 +36,12 @@ def main() -> None:
         _say(f"{'Already up' if was_up else 'Up'}: {stack.url}")
 
 
-def _retrain(stack: Stack, root: Path) -> None:
-    access = read_access(root)
-    if stack.is_up():
-        if not stack.obeys(access):
-            raise UpError("server.yaml has changed since the server was started. Run make up, or make down, and again.")
-        environment.enter(root, stack.url, access)
-        return _run_flow(root)
-    url = free_address()
-    environment.enter(root, url, access.alone())
-    server = ExitStack()
-    atexit.register(server.close)  # before Prefect registers what it must still tell the server at the end
-    wait = server.enter_context(temporary_server(url, root))
-    import flows.retrain  # noqa: F401  while the server starts, to save the seconds
-
-    wait()
-    _run_flow(root)
-
-
-def _run_flow(root: Path) -> None:
+def _retrain(root: Path) -> None:
+    wait = enter_prefect(root)
     from flows.retrain import retrain  # Prefect reads its settings when it is imported
     from flows.summary import summary
 
+    wait()
     state = retrain(return_state=True)
     if not state.is_completed():
         sys.exit(state.message)

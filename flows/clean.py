@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.commands import CommandError, dvc, git, introduce
 from flows.night import HOME, Night, NightError
-from flows.worktree import only_night, share_cache
+from flows.worktree import only_night, only_one, share_cache
 from handful import registry
 from handful.errors import HandfulError
 from handful.registry import ARTIFACT
@@ -35,9 +35,9 @@ def clean(root: Path, keep: int, remote: bool) -> str:
 
     Their tags, metrics and lock files stay in git, so that the history is whole and a student can be made anew.
     """
-    with only_night(root) as ours:
-        if not ours:
-            raise NightError("A night is running, and no commit names its data yet. Clean up when it has ended.")
+    with only_night(root) as ours, only_one(root, "sweep") as too:
+        if not (ours and too):
+            raise NightError("A night is running, or a sweep, and no commit names its data yet. Clean up after it.")
         known = registry.read(root)
         promoted = {move.version for move in known.assignments}
         old = {one.revision for one in known.versions[:-keep] if one.name not in promoted}

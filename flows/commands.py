@@ -57,7 +57,13 @@ def introduce(folder: Path) -> None:
 
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
     # Nobody is there to be asked for a password at night.
-    mine = {"GIT_CEILING_DIRECTORIES": str(folder.parent), "GIT_TERMINAL_PROMPT": "0", "PYTHONPATH": str(folder)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
+    mine = {
+        "PATH": path,
+        "GIT_CEILING_DIRECTORIES": str(folder.parent),
+        "GIT_TERMINAL_PROMPT": "0",
+        "PYTHONPATH": str(folder),
+    }
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     settings: dict[str, Any] = {"cwd": folder, "env": os.environ | mine, **pipes}
     limits = Limits(timeout_seconds, folder)

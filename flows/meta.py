@@ -33,5 +33,6 @@ class Meta(BaseModel):
     show: str | None = None  # a Markdown file that becomes the run's page
     announce: dict[str, str] = {}  # said when all is done: name -> path
     champion: Champion | None = None
+    objective: str | None = None  # the metrics that a sweep goes by: of rows that were held out of the labelled ones
     gates: dict[str, Gate] = {}  # shown on the page of a night: title -> verdicts
     headline: dict[str, str] = {}  # said when all is done: name -> where it stands in the metrics (student.accuracy)

@@ -1,16 +1,19 @@
 """A server for one run, where none is up."""
 
+import atexit
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from flows.access import LOOPBACK
+from flows import environment
+from flows.access import LOOPBACK, read_access
 from flows.process_group import Limits, process_group
 from flows.server import UpError, answers
+from flows.stack import Stack
 
 WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
@@ -44,3 +47,18 @@ def temporary_server(url: str, root: Path) -> Iterator[Callable[[], None]]:
                 time.sleep(0.1)
 
         yield wait
+
+
+def enter_prefect(root: Path) -> Callable[[], None]:
+    """Make this process use the server that is up, else one of its own; call what is given to wait until it answers."""
+    access, stack = read_access(root), Stack(root)
+    if stack.is_up():
+        if not stack.obeys(access):
+            raise UpError("server.yaml has changed since the server was started. Run make up, or make down, and again.")
+        environment.enter(root, stack.url, access)
+        return lambda: None
+    url = free_address()
+    environment.enter(root, url, access.alone())
+    server = ExitStack()
+    atexit.register(server.close)  # before Prefect registers what it must still tell the server at the end
+    return server.enter_context(temporary_server(url, root))

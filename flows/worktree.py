@@ -2,7 +2,7 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -10,11 +10,16 @@ from flows.commands import CommandError, git
 from flows.night import HOME, Night
 
 
+def only_night(root: Path) -> AbstractContextManager[bool]:
+    """Hold the clone's lock on nights and say whether we got it."""
+    return only_one(root, "night")
+
+
 @contextmanager
-def only_night(root: Path) -> Iterator[bool]:
-    """Hold the clone's lock on nights and say whether we got it. It cannot outlive this process, however that ends."""
+def only_one(root: Path, what: str) -> Iterator[bool]:
+    """Hold a lock of the clone and say whether we got it. It cannot outlive this process, however that ends."""
     (root / HOME).mkdir(exist_ok=True)
-    with (root / HOME / "night.lock").open("w") as lock:
+    with (root / HOME / f"{what}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -52,7 +57,7 @@ def _is_whole(night: Night) -> bool:
         return False
 
 
-def share_cache(root: Path, folder: Path) -> None:
+def share_cache(root: Path, folder: Path, **core: bool) -> None:
     """Give DVC in the worktree the clone's cache, remotes and credentials; all else it keeps goes with the worktree."""
     from dvc.config import Config, merge
     from dvc.repo import Repo
@@ -64,4 +69,4 @@ def share_cache(root: Path, folder: Path) -> None:
     with Config(dvc_dir=str(there)).edit("local") as config:
         for level in ("repo", "local"):
             merge(config, ours.load_one(level))  # relative paths are told anew from where they are written
-        merge(config, {"cache": {"dir": cache}, "core": {"site_cache_dir": str(there / "tmp" / "site")}})
+        merge(config, {"cache": {"dir": cache}, "core": {"site_cache_dir": str(there / "tmp" / "site"), **core}})

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handful import progress
+from handful import devices, progress
+from handful.batches import Room, device, learn
 from handful.embedding import Backbone, embed
 from handful.parameters.learning import ContrastiveFineTuning
-from handful.training import autocast, device
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 REPORTS = 10
@@ -43,20 +44,18 @@ def fine_tune(
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="linear"
     )
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + devices.rank())
+    room = Room()
     batches = _batches(embed(backbone, contents), labels, weights, settings.batch_size, np.random.default_rng(seed))
     for step, rows in zip(range(1, steps + 1), batches, strict=False):
-        inputs = {name: tensor.to(device()) for name, tensor in tuned.collate([contents[row] for row in rows]).items()}
         classes = torch.from_numpy(np.unique(labels[rows], return_inverse=True)[1]).to(device())
-        with autocast():
-            loss = contrastive_loss(network(**inputs).float(), classes, settings.temperature)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        criterion = partial(contrastive_loss, classes=classes, temperature=settings.temperature)
+        loss = learn(network, tuned.collate, [contents[row] for row in rows], criterion, room)
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         rate.step()
         if step % math.ceil(steps / REPORTS) == 0:
-            progress.report(step / steps, f"{what}, step {step} of {steps}, loss {float(loss.detach()):.4f}")
+            progress.report(step / steps, f"{what}, step {step} of {steps}, loss {loss:.4f}")
     network.cpu().eval().requires_grad_(True)  # whoever trains it further begins with nothing frozen
     return tuned
 

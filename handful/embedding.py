@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from handful import progress
+from handful.batches import Room, compute
 from handful.training import autocast, device
 
 # A batch holds rows of one shape, as many as fit this size. For the cache it is filled up with repeats: then a row's
@@ -92,15 +93,21 @@ def _compute(embedder: Embedder, contents: Sequence[Any], filled: bool) -> np.nd
         by_shape.setdefault(embedder.shape(content), []).append(row)
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
     module = embedder.module.to(device()).eval()
+    room = Room()
+
+    def answers(rows: Sequence[int]) -> np.ndarray:
+        inputs = embedder.collate([contents[row] for row in rows])
+        embedded = module(**{name: tensor.to(device()) for name, tensor in inputs.items()})
+        vectors: np.ndarray = embedded.float().cpu().numpy()
+        return vectors
+
     with torch.inference_mode(), autocast():
         for shape, rows in sorted(by_shape.items()):
             batch_rows = max(1, BATCH_SIZE // shape)
             for start in range(0, len(rows), batch_rows):
                 batch = rows[start : start + batch_rows]
                 repeats = batch[-1:] * (batch_rows - len(batch)) if filled else []
-                inputs = embedder.collate([contents[row] for row in batch + repeats])
-                embedded = module(**{name: tensor.to(device()) for name, tensor in inputs.items()})
-                vectors[batch] = embedded[: len(batch)].float().cpu().numpy()
+                vectors[batch] = compute(answers, batch + repeats, room)[: len(batch)]
     return vectors
 
 

@@ -1,21 +1,23 @@
 """The one training loop: soft cross-entropy, AdamW, ReduceLROnPlateau, early stopping."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handful import progress
+from handful import devices, progress
+from handful.batches import Collate, Room, compute, learn
+from handful.batches import autocast as autocast
+from handful.batches import device as device
 from handful.probe import Head
 
 # Few enough that batches stay random, many enough that their rows are of like length.
 BATCHES_SORTED_TOGETHER = 8
-
-Collate = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,6 @@ class Classifier(nn.Module):
         return Head(classes, weight.numpy().copy(), bias.numpy().copy())
 
 
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def autocast() -> torch.autocast:
-    """bf16 on a GPU, where it costs no accuracy; full precision on the CPU."""
-    return torch.autocast(device().type, dtype=torch.bfloat16, enabled=device().type == "cuda")
-
-
 def fit(
     network: nn.Module,
     collate: Collate,
@@ -93,19 +85,21 @@ def fit(
     """Train `network` in place; `network(**collate(contents))` gives logits [n, classes].
 
     With `validation` its loss is monitored and the best epoch's weights are kept; without, the training loss is
-    monitored and the last epoch's weights are kept. The same seed gives the same weights on the same machine.
+    monitored and the last epoch's weights are kept. The same seed gives the same weights on the same machine; several
+    devices share out each batch, which stays as large as it is.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + devices.rank())
     network.to(device()).train()
     optimizer = _optimizer(network, schedule)
     # Half-way to early stopping, or the slower steps would never be tried.
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=(schedule.patience - 1) // 2)
     losses: list[float] = []
+    room = Room()
     best = copy.deepcopy(network.state_dict()) if validation is not None else None
     best_epoch = 0
     for epoch in range(1, schedule.epochs + 1):
         trained = _epoch(
-            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch])
+            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), room
         )
         losses.append(trained if validation is None else loss(network, collate, validation))
         progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
@@ -124,10 +118,19 @@ def fit(
 def loss(network: nn.Module, collate: Collate, examples: Examples, batch_size: int = 64) -> float:
     """The weighted mean soft cross-entropy in nats, without gradients."""
     network.eval()
-    total = 0.0
+    total, room = 0.0, Room()
+
+    def answers(rows: Sequence[int]) -> np.ndarray:
+        inputs = collate([examples.contents[row] for row in rows])
+        logits: np.ndarray = (
+            network(**{name: tensor.to(device()) for name, tensor in inputs.items()}).float().cpu().numpy()
+        )
+        return logits
+
     with torch.inference_mode():
         for rows in _batches(examples, batch_size, None):
-            total += float(_cross_entropy(network, collate, examples, rows)) * float(examples.weights[rows].sum())
+            logits = torch.from_numpy(compute(answers, rows.tolist(), room)).to(device())
+            total += float(_cross_entropy(examples, rows, logits)) * float(examples.weights[rows].sum())
     network.train()
     return total / float(examples.weights.sum())
 
@@ -156,16 +159,15 @@ def _epoch(
     batch_size: int,
     optimizer: torch.optim.Optimizer,
     random: np.random.Generator,
+    room: Room,
 ) -> float:
     total = 0.0
     for rows in _batches(examples, batch_size, random):
-        optimizer.zero_grad(set_to_none=True)
-        with autocast():
-            batch_loss = _cross_entropy(network, collate, examples, rows)
-        batch_loss.backward()
+        contents = [examples.contents[row] for row in rows]
+        batch_loss = learn(network, collate, contents, partial(_cross_entropy, examples, rows), room)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        total += float(batch_loss.detach()) * float(examples.weights[rows].sum())
+        total += batch_loss * float(examples.weights[rows].sum())
     return total / float(examples.weights.sum())
 
 
@@ -182,9 +184,8 @@ def _batches(examples: Examples, batch_size: int, random: np.random.Generator | 
         yield batches[number]
 
 
-def _cross_entropy(network: nn.Module, collate: Collate, examples: Examples, rows: np.ndarray) -> Tensor:
-    inputs = {name: tensor.to(device()) for name, tensor in collate([examples.contents[row] for row in rows]).items()}
+def _cross_entropy(examples: Examples, rows: np.ndarray, logits: Tensor) -> Tensor:
     targets = torch.from_numpy(examples.targets[rows]).to(device())
     weights = torch.from_numpy(examples.weights[rows]).to(device())
-    losses = nn.functional.cross_entropy(network(**inputs).float(), targets, reduction="none")
+    losses = nn.functional.cross_entropy(logits, targets, reduction="none")
     return (losses * weights).sum() / weights.sum()

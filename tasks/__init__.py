@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from handful import parameters
@@ -16,10 +18,16 @@ from handful.errors import HandfulError
 PR_SET_PDEATHSIG = 1
 
 
-def start(main: Callable[..., None]) -> None:
+def alone() -> AbstractContextManager[bool]:
+    """For a stage that leaves all but one device to others."""
+    return nullcontext(True)
+
+
+def start(main: Callable[..., None], company: Callable[[], AbstractContextManager[bool]] = alone) -> None:
     """Run `main(parameters, *folders)` with the command line: the parameter file, then one path per folder.
 
-    Mistakes end the process with status 1 and one paragraph; `--debug` shows the traceback instead.
+    Mistakes end the process with status 1 and one paragraph; `--debug` shows the traceback instead. With
+    `devices.company` it runs on every device: the process that leads writes the last folder, and speaks for all.
     """
     folders = list(inspect.signature(main).parameters)[1:]
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
@@ -31,12 +39,14 @@ def start(main: Callable[..., None]) -> None:
     end_with_parent()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
-    try:
-        main(parameters.read(arguments.parameters), *(getattr(arguments, folder) for folder in folders))
-    except Exception as error:
-        if arguments.debug:
-            raise
-        sys.exit(f"{parser.prog}: {_explain(error)}")
+    with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
+        paths = [getattr(arguments, folder) for folder in folders]
+        try:
+            main(parameters.read(arguments.parameters), *(paths if leads else [*paths[:-1], Path(elsewhere)]))
+        except Exception as error:
+            if arguments.debug:
+                raise
+            sys.exit(f"{parser.prog}: {_explain(error)}" if leads or not isinstance(error, HandfulError) else 1)
 
 
 def _explain(error: Exception) -> str:

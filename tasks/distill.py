@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful import storage
+from handful import devices, storage
 from handful.distillation import Trained, asked_once, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
@@ -99,4 +99,4 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, devices.company)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import storage
+from handful import devices, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -50,7 +50,9 @@ def pretrain_transfer(
     contents = [*pool, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
     teacher, records = choose(Start(pretrained, pool, head, seed), training, parameters)
-    return Transferred(teacher, baseline, {"candidates": records, "backbone": pretrained.origin})
+    [chosen] = [record for record in records if record["chosen"]]
+    figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
+    return Transferred(teacher, baseline, {"candidates": records, "chosen": figures, "backbone": pretrained.origin})
 
 
 def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:
@@ -69,4 +71,4 @@ def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> Non
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, devices.company)

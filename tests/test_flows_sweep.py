@@ -1,0 +1,263 @@
+"""`python -m flows.sweep`: trials as DVC experiments, by a figure that is not of the test rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import command
+from running import wait_for
+from toy_graph import PROJECT, commit, toy_repository
+
+from flows.commands import git
+from flows.experiment import Experiment, objective
+from flows.graph import read_stages
+from flows.plan import Sweep, read_sweep
+from flows.processes import marked
+from flows.space import SweepError, distribution
+from flows.standing import best, verdict
+from flows.study import Study
+from flows.values import look_up, put
+from flows.worktree import only_one
+
+GRAPH = """stages:
+  ingest:
+    cmd: python work.py ingest raw.txt data/ingest
+    deps: [work.py, raw.txt]
+    outs: [data/ingest]
+  pretrain_transfer:
+    cmd: python tune.py data/ingest data/pretrain_transfer
+    deps: [tune.py, data/ingest]
+    params: [seed, probe, select]
+    outs: [data/pretrain_transfer]
+    meta: {objective: data/pretrain_transfer/crossvalidation.json}
+  evaluate:
+    cmd: python test.py data/pretrain_transfer data/evaluate/metrics.json
+    deps: [test.py, data/pretrain_transfer]
+    metrics:
+      - data/evaluate/metrics.json: {cache: false}
+metrics:
+  - data/pretrain_transfer/crossvalidation.json
+"""
+# The best place is near 30. One seed alone is lucky at the point that the sweep begins with.
+TUNE = """import json, math, sys, time
+from pathlib import Path
+import yaml
+values = yaml.safe_load(Path("params.yaml").read_text())
+strength, seed = values["probe"]["strength"], values["seed"]
+with Path(values["ran"]).open("a") as ran:
+    ran.write(f"{strength} {seed}\\n")
+while Path(values["ran"]).with_name("hold").exists():
+    time.sleep(0.05)
+if values["select"]["kind"] == "broken":
+    sys.exit("There is nothing to select by broken.")
+accuracy = 0.9 - 0.1 * abs(math.log(strength / 30)) + (0.05 if seed == 2 and strength == 10.0 else 0.0)
+figures = {"accuracy": accuracy, "log_loss": 1 - accuracy} if values["examined"] else {"accuracy": None}
+folder = Path(sys.argv[2])
+folder.mkdir(parents=True)
+chosen = {"kind": "linear_probe", "reason": None if values["examined"] else "there is only one candidate"}
+(folder / "crossvalidation.json").write_text(json.dumps({"candidates": [], "chosen": chosen | figures}))
+"""
+TEST = """import sys
+from pathlib import Path
+Path(sys.argv[2]).parent.mkdir(exist_ok=True)
+Path(sys.argv[2]).write_text('{"accuracy": 0.99}')
+"""
+PARAMS = """# What each stage does.
+seed: 1   # any
+examined: true
+ran: RAN
+probe: {strength: 10.0}        # more is less regularised
+select:
+  kind: margin                 # or random
+"""
+SWEEP: dict[str, Any] = {
+    "name": "toy",
+    "points": 2,
+    "seeds": [1, 2],
+    "objective": "accuracy",
+    "at_once": 2,
+    "runner": {"kind": "in_process"},
+    "space": {"probe.strength": {"kind": "decimal", "low": 10.0, "high": 40.0, "logarithmic": True}},
+}
+FILE = "data/pretrain_transfer/crossvalidation.json"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = toy_repository(tmp_path / "clone", GRAPH)
+    files = {"tune.py": TUNE, "test.py": TEST, "params.yaml": PARAMS.replace("RAN", str(tmp_path / "ran.txt"))}
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    settle(root)
+    commit(root)
+    return root
+
+
+def settle(root: Path, **changes: Any) -> Sweep:
+    (root / "sweep.yaml").write_text(yaml.safe_dump(SWEEP | changes), encoding="utf-8")
+    return read_sweep(root)
+
+
+def begun(root: Path, settings: Sweep) -> Study:
+    study = Study(root, settings)
+    study.begin(root)
+    return study
+
+
+def experiments(root: Path) -> dict[str, Any]:
+    """What `dvc exp show` lists below the commit, by name."""
+    [_, base] = json.loads(command(root, "dvc", "exp", "show", "--json").stdout)
+    return {one["name"]: one["revs"][0]["data"] for one in base["experiments"] or []}
+
+
+def status(root: Path) -> str:
+    return subprocess.run(["git", "status", "--short"], cwd=root, capture_output=True, text=True, check=True).stdout
+
+
+def ran(root: Path) -> list[str]:
+    file = root.parent / "ran.txt"
+    return sorted(file.read_text(encoding="utf-8").splitlines()) if file.exists() else []
+
+
+def test_trials_are_experiments_and_the_best_on_average_becomes_params_by_one_command(root: Path) -> None:
+    said = command(root, "flows.sweep", "run").stdout
+    assert status(root) == ""
+    shown = experiments(root)
+    assert set(shown) == {f"toy-{point}-seed{seed}" for point in (0, 1) for seed in (1, 2)}
+    assert all(data["metrics"]["data/evaluate/metrics.json"]["data"] == {} for data in shown.values())
+    accuracy = {name: data["metrics"][FILE]["data"]["chosen"]["accuracy"] for name, data in shown.items()}
+    assert accuracy["toy-0-seed2"] > accuracy["toy-1-seed2"]  # by luck
+    assert "Point 1 is best" in said
+    command(root, "flows.sweep", "apply")
+    strength = shown["toy-1-seed1"]["params"]["params.yaml"]["data"]["probe"]["strength"]
+    expected = PARAMS.replace("RAN", str(root.parent / "ran.txt")).replace("10.0", str(strength))
+    assert (root / "params.yaml").read_text(encoding="utf-8") == expected
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_ends_its_trials_and_goes_on_with_them_alone(root: Path) -> None:
+    command(root, "flows.sweep", "run")
+    settle(root, points=3)
+    hold = root.parent / "hold"
+    hold.touch()
+    with subprocess.Popen([sys.executable, "-m", "flows.sweep", "run"], cwd=root) as process:
+        wait_for(lambda: len(ran(root)) == 6, "both trials of the third point")
+        process.kill()
+    wait_for(lambda: not marked("PREFECT_HOME", str(root / ".prefect")), "the end of all that it had started")
+    assert len(experiments(root)) == 4
+    hold.unlink()
+    command(root, "flows.sweep", "run")
+    assert len(experiments(root)) == 6
+    assert len(ran(root)) == 8
+    assert len(set(ran(root))) == 6
+    assert list((root / ".prefect" / "trials").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ray_runs_the_trials_too(root: Path) -> None:
+    pytest.importorskip("prefect_ray")
+    settle(root, runner={"kind": "ray", "address": None, "cpus": 1, "gpus": 0})
+    assert "Point 1 is best" in command(root, "flows.sweep", "run").stdout
+    assert len(experiments(root)) == 4
+
+
+def test_two_sweeps_at_once_are_refused(root: Path) -> None:
+    with only_one(root, "sweep"):
+        assert "Another sweep is running" in command(root, "flows.sweep", "run", check=False).stderr
+
+
+def test_an_experiment_is_made_once_takes_unchanged_stages_from_the_cache_and_leaves_the_clone_alone(
+    root: Path,
+) -> None:
+    command(root, "dvc", "repro", "--quiet")
+    commit(root)
+    before = status(root)
+    revision = git(root, "rev-parse", "HEAD").strip()
+    one = Experiment(root, revision, "once", {"probe.strength": 30.0, "seed": 1})
+    assert not one.is_made()
+    said = one.make()
+    assert "Stage 'ingest' didn't change, skipping" in said
+    assert one.is_made()
+    assert one.figures() == {"accuracy": 0.9, "log_loss": pytest.approx(0.1)}
+    assert not Experiment(root, revision, "once", {"probe.strength": 31.0, "seed": 1}).is_made()
+    assert (status(root), list((root / ".prefect" / "trials").iterdir())) == (before, [])
+
+
+def test_a_trial_without_a_figure_says_why(root: Path) -> None:
+    one = Experiment(root, git(root, "rev-parse", "HEAD").strip(), "none", {"examined": False})
+    one.make()
+    with pytest.raises(SweepError, match="there is only one candidate"):
+        one.figures()
+
+
+def test_a_study_that_is_opened_again_goes_on_and_proposes_what_it_would_have_proposed(root: Path) -> None:
+    def passed(study: Study) -> list[float]:
+        found = []
+        while points := study.ask():
+            for point in points:
+                found.append(study.values(point)["probe.strength"])
+                study.tell(point, [{"accuracy": 0.5 + found[-1] / 100, "log_loss": 1.0}])
+        return found
+
+    whole = passed(begun(root, settle(root, name="whole", points=9)))
+    assert whole[0] == 10.0
+    first = passed(begun(root, settle(root, name="cut", points=4)))
+    again = begun(root, settle(root, name="cut", points=9))
+    cut_short = again.ask()
+    assert [point.number for point in begun(root, again.sweep).ask()] == [point.number for point in cut_short]
+    assert first + passed(begun(root, again.sweep)) == whole
+
+
+def test_a_failed_point_is_not_the_best_and_of_equal_points_the_first_is(root: Path) -> None:
+    study = begun(root, settle(root, objective="log_loss", points=3))
+    for outcome in ([{"accuracy": 0.5, "log_loss": 0.7}], [], [{"accuracy": 0.9, "log_loss": 0.7}]):
+        [point] = study.ask()
+        study.tell(point, outcome)
+    assert study.ask() == []
+    assert best(study).number == 0
+    assert "No point is better" in verdict(study)
+
+
+def test_a_sweep_does_not_go_on_with_other_seeds_or_on_another_commit(root: Path) -> None:
+    begun(root, settle(root))
+    with pytest.raises(SweepError, match="another seeds"):
+        begun(root, settle(root, seeds=[1]))
+    commit(root)
+    with pytest.raises(SweepError, match="another commit"):
+        begun(root, settle(root))
+
+
+def test_what_params_has_must_be_among_what_is_tried(root: Path) -> None:
+    outside = {"probe.strength": {"kind": "decimal", "low": 20.0, "high": 30.0, "logarithmic": False}}
+    with pytest.raises(SweepError, match=r"probe\.strength is 10\.0"):
+        begun(root, settle(root, space=outside))
+    with pytest.raises(SweepError, match="probe has strength"):
+        begun(root, settle(root, space={"probe.power": {"kind": "choice", "values": [1, 2]}}))
+
+
+@pytest.mark.parametrize("key", ["seed", "ingest.shots", "select.prune_noise.kind", "distill.temperature"])
+def test_a_key_that_decides_what_is_measured_cannot_be_tried(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SweepError, match="decides on which rows a trial is measured"):
+        settle(tmp_path, space={key: {"kind": "choice", "values": [1, 2]}})
+
+
+def test_the_sweep_of_this_repository_fits_its_params() -> None:
+    settings = read_sweep(PROJECT)
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    for key, tried in settings.space.items():
+        distribution(key, tried, look_up(params, key))
+    assert objective(read_stages(PROJECT)).name == "pretrain_transfer"
+
+
+def test_a_value_is_exchanged_and_nothing_else() -> None:
+    text = "a:   # first\n  - {b: 1, c: [x, 2.0e-5]}   # second\n  - d: 'no'\n"
+    assert look_up(text, "a.0.c.1") == 2e-5
+    changed = put(text, {"a.0.c.1": 3e-6, "a.1.d": None, "a.0.b": "true"})
+    assert changed == "a:   # first\n  - {b: 'true', c: [x, 3.0e-06]}   # second\n  - d: null\n"
+    assert yaml.safe_load(changed) == {"a": [{"b": "true", "c": ["x", 3e-6]}, {"d": None}]}
+    with pytest.raises(SweepError, match="not one value"):
+        look_up(text, "a.0")
