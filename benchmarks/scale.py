@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="its tables are what pools are of")
-    parser.add_argument("--rows", default="10000,100000,1000000", help="sizes of the pools; they share their first rows")
+    parser.add_argument(
+        "--rows", default="10000,100000,1000000", help="sizes of the pools; they share their first rows"
+    )
     parser.add_argument("--stages", help="which, by their names; all of dvc.yaml if this is left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="a folder for pools, results, logs and the embeddings")

@@ -27,15 +27,17 @@ class Pace:
     def advance(self, units: int) -> None:
         """Note that so many more units are done, and say so unless that was said just before."""
         self.done += units
-        now = time.monotonic()
-        if now - self.said >= SECONDS_BETWEEN_LINES:
-            self.said = now
-            report(self.done / self.total, self.what + self._left(now - self.started))
+        if time.monotonic() - self.said >= SECONDS_BETWEEN_LINES:
+            self.said = time.monotonic()
+            left = self.seconds_left()
+            report(self.done / self.total, self.what if left is None else f"{self.what}, {duration(left)} left")
 
-    def _left(self, seconds: float) -> str:
-        if seconds < SECONDS_OF_A_RATE or self.done >= self.total:
-            return ""
-        return f", {duration(seconds * (self.total - self.done) / self.done)} left"
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the rate so far; None where nothing is left or too little is known."""
+        seconds = time.monotonic() - self.started
+        if seconds < SECONDS_OF_A_RATE or not 0 < self.done < self.total:
+            return None
+        return seconds * (self.total - self.done) / self.done
 
 
 def duration(seconds: float) -> str:
