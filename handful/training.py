@@ -103,9 +103,10 @@ def fit(
     losses: list[float] = []
     best = copy.deepcopy(network.state_dict()) if validation is not None else None
     best_epoch = 0
+    pace = progress.Pace(len(examples) * schedule.epochs, what)
     for epoch in range(1, schedule.epochs + 1):
         trained = _epoch(
-            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch])
+            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), pace
         )
         losses.append(trained if validation is None else loss(network, collate, validation))
         progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
@@ -156,6 +157,7 @@ def _epoch(
     batch_size: int,
     optimizer: torch.optim.Optimizer,
     random: np.random.Generator,
+    pace: progress.Pace,
 ) -> float:
     total = 0.0
     for rows in _batches(examples, batch_size, random):
@@ -166,6 +168,7 @@ def _epoch(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         total += float(batch_loss.detach()) * float(examples.weights[rows].sum())
+        pace.advance(len(rows))
     return total / float(examples.weights.sum())
 
 
