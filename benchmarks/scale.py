@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from handful import parameters, readers
-from handful.errors import HandfulError
+from handful.errors import DataError, HandfulError
 
 ROOT = Path(__file__).parents[1]
 ROWS_PER_GROUP = 50_000
@@ -46,24 +46,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for rows in map(int, asked.rows.split(",")):
             folder = asked.work / str(rows)
             prepare(asked.params, folder, rows, asked.seed)
-            for measured in run(folder, stages, asked.work / "cache"):
-                say(
-                    f"| {rows:,} | {measured.stage} | {measured.seconds:,.1f} | {measured.processor_seconds:,.1f} "
-                    f"| {measured.peak_rss_bytes / 1e6:,.0f} |"
-                )
+            _tell(f"{rows:,}", run(folder, stages))
+            if asked.added:
+                prepare(asked.params, folder, rows + asked.added, asked.seed)
+                _tell(f"{rows:,} + {asked.added:,}", run(folder, stages))
     except HandfulError as error:
         sys.exit(f"benchmarks.scale: {error}")
+
+
+def _tell(rows: str, found: Iterator[Measured]) -> None:
+    for one in found:
+        seconds = f"{one.seconds:,.1f} | {one.processor_seconds:,.1f}"
+        say(f"| {rows} | {one.stage} | {seconds} | {one.peak_rss_bytes / 1e6:,.0f} |")
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="its tables are what pools are of")
-    parser.add_argument(
-        "--rows", default="10000,100000,1000000", help="sizes of the pools; they share their first rows"
-    )
+    parser.add_argument("--rows", default="10000,100000,1000000", help="sizes of the pools")
+    parser.add_argument("--added", type=int, default=0, help="so many rows join each pool for a second, warm run")
     parser.add_argument("--stages", help="which, by their names; all of dvc.yaml if this is left out")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, required=True, help="a folder for pools, results, logs and the embeddings")
+    parser.add_argument("--work", type=Path, required=True, help="a new folder for pools, results, logs and embeddings")
     return parser.parse_args(arguments)
 
 
@@ -105,10 +109,15 @@ def recombined(texts: Sequence[str], seed: int) -> Iterator[str]:
     """Distinct texts without end: the first third of the words of one, the middle of another, the end of a third.
 
     With the same seed a longer pool begins with the rows of a shorter one. Only a hash of each text is remembered.
+
+    Raises:
+        DataError: so many distinct ones cannot be made.
     """
     random, words = np.random.default_rng(seed), [text.split() for text in texts]
     seen: set[bytes] = set()
-    while True:
+    before = -1
+    while before < len(seen):
+        before = len(seen)
         for chosen in random.integers(len(words), size=(ROWS_PER_GROUP, PARTS)):
             parts = (_part(words[row], place) for place, row in enumerate(chosen))
             text = " ".join(word for part in parts for word in part)
@@ -116,20 +125,23 @@ def recombined(texts: Sequence[str], seed: int) -> Iterator[str]:
             if text and name not in seen:
                 seen.add(name)
                 yield text
+    raise DataError(f"Of {len(texts)} texts only {len(seen)} others could be made. Name a data set that has more.")
 
 
 def _part(words: list[str], place: int) -> list[str]:
     return words[len(words) * place // PARTS : len(words) * (place + 1) // PARTS]
 
 
-def run(folder: Path, stages: Sequence[str], cache: Path) -> Iterator[Measured]:
+def run(folder: Path, stages: Sequence[str]) -> Iterator[Measured]:
     """Run the commands of dvc.yaml in `folder`, each in a fresh process; what they say goes to a log beside.
+
+    The cache of embeddings lies in the folder too, so that the first run finds it empty.
 
     Raises:
         HandfulError: a stage failed.
     """
     raw = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["raw"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HANDFUL_CACHE": str(cache.resolve())}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HANDFUL_CACHE": str((folder / "cache").resolve())}
     for stage in stages:
         command = shlex.split(_graph()["stages"][stage]["cmd"].replace("${raw}", raw))
         with (folder / f"{stage}.log").open("w", encoding="utf-8") as log:
@@ -137,7 +149,8 @@ def run(folder: Path, stages: Sequence[str], cache: Path) -> Iterator[Measured]:
             process = subprocess.Popen(
                 [sys.executable, *command[1:]], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-            _, status, used = os.wait4(process.pid, 0)
+            _, status, used = os.wait4(process.pid, 0)  # unlike Popen.wait, it tells what the process used
+            process.returncode = os.waitstatus_to_exitcode(status)
         if status:
             raise HandfulError(f"{stage} failed on the pool in {folder}. Its words are in {log.name}.")
         yield Measured(stage, time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
