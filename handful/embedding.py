@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,20 +11,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handful import progress
 from handful.batches import Room, compute
+from handful.progress import Pace
 from handful.training import autocast, device
+from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
 
 # A batch holds rows of one shape, as many as fit this size. For the cache it is filled up with repeats: then a row's
 # embedding does not depend, to the last bit, on its neighbours, and a cached value is the value that would be computed.
 BATCH_SIZE = 384
 ROWS_PER_COMMIT = 1024
+# An adapted encoder is asked on the day that it is made, and again when its students are made anew.
+ADAPTED = "adapted-"
+ADAPTED_SECONDS = 2 * 24 * 3600
 
 
 class Embedder(Protocol):
-    """What can embed contents. `adapted` says whether its weights still are those that the parameters name."""
+    """What can embed contents. `adapted` says whether its weights have been trained since `load` gave them.
 
-    fingerprint: str
+    `fingerprint` names weights and settings; None while nothing is stored that has these weights.
+    """
+
+    fingerprint: str | None
     dimensions: int
     adapted: bool
 
@@ -63,34 +69,40 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
 
     With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
-    An adapted embedder is never cached: tomorrow's will be another.
+    An embedder in training is never cached; what an adapted one has given is removed after two days without use.
     """
     if not len(contents):
         return np.empty((0, embedder.dimensions), np.float32)
-    if not cached or embedder.adapted:
-        return _compute(embedder, contents, filled=False)
-    keys = [hashlib.blake2b(_bytes(content), digest_size=16).digest() for content in contents]
-    with closing(_open(embedder.fingerprint)) as cache:
-        known = _lookup(cache, set(keys), embedder.dimensions)
-        missing = {key: content for key, content in zip(keys, contents, strict=True) if key not in known}
-        todo = list(missing)
-        for start in range(0, len(todo), ROWS_PER_COMMIT):
-            part = todo[start : start + ROWS_PER_COMMIT]
-            vectors = _compute(embedder, [missing[key] for key in part], filled=True)
-            with cache:
-                cache.executemany(
-                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
-                    ((key, vector.tobytes()) for key, vector in zip(part, vectors, strict=True)),
-                )
-            known.update(zip(part, vectors, strict=True))
-            progress.report((start + len(part)) / len(todo), f"embedding, {len(todo)} new of {len(contents)} rows")
-    return np.stack([known[key] for key in keys])
+    if not cached or embedder.fingerprint is None:
+        shapes = _shapes(embedder, contents)
+        return _compute(embedder, contents, shapes, False, Pace(int(shapes.sum()), f"embedding {len(contents):,} rows"))
+    keys = np.array([hashlib.blake2b(_bytes(one), digest_size=KEY_BYTES).digest() for one in contents], KEY)
+    distinct, first, copies = np.unique(keys, return_index=True, return_inverse=True)
+    with closing(_open(embedder)) as known:
+        places = known.find(distinct)
+        missing = np.flatnonzero(places < 0)
+        missing = missing[np.argsort(first[missing])]  # in the order of the contents
+        new = [contents[row] for row in first[missing]]
+        shapes = _shapes(embedder, new)
+        pace = Pace(int(shapes.sum()), f"embedding, {len(new):,} new of {len(contents):,} rows")
+        for start in range(0, len(new), ROWS_PER_COMMIT):
+            part = slice(start, start + ROWS_PER_COMMIT)
+            vectors = _compute(embedder, new[part], shapes[part], True, pace)
+            places[missing[part]] = known.append(distinct[missing[part]], vectors)
+        return known.read(places[copies])
 
 
-def _compute(embedder: Embedder, contents: Sequence[Any], filled: bool) -> np.ndarray:
-    by_shape: dict[int, list[int]] = {}
+def _shapes(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
+    """The shape of each, which is what a row costs; int64 [n]."""
+    pace = Pace(len(contents), f"measuring {len(contents):,} rows")
+    shapes = np.empty(len(contents), np.int64)
     for row, content in enumerate(contents):
-        by_shape.setdefault(embedder.shape(content), []).append(row)
+        shapes[row] = embedder.shape(content)
+        pace.advance(1)
+    return shapes
+
+
+def _compute(embedder: Embedder, contents: Sequence[Any], shapes: np.ndarray, filled: bool, pace: Pace) -> np.ndarray:
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
     module = embedder.module.to(device()).eval()
     room = Room()
@@ -102,12 +114,14 @@ def _compute(embedder: Embedder, contents: Sequence[Any], filled: bool) -> np.nd
         return vectors
 
     with torch.inference_mode(), autocast():
-        for shape, rows in sorted(by_shape.items()):
+        for shape in np.unique(shapes).tolist():
+            rows = np.flatnonzero(shapes == shape).tolist()
             batch_rows = max(1, BATCH_SIZE // shape)
             for start in range(0, len(rows), batch_rows):
                 batch = rows[start : start + batch_rows]
                 repeats = batch[-1:] * (batch_rows - len(batch)) if filled else []
                 vectors[batch] = compute(answers, batch + repeats, room)[: len(batch)]
+                pace.advance(shape * len(batch))
     return vectors
 
 
@@ -115,22 +129,10 @@ def _bytes(content: Any) -> bytes:
     return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else bytes(content)
 
 
-def _open(fingerprint: str) -> sqlite3.Connection:
+def _open(embedder: Embedder) -> Vectors:
     folder = Path(os.environ.get("HANDFUL_CACHE") or Path.home() / ".cache" / "handful") / "embeddings"
-    folder.mkdir(parents=True, exist_ok=True)
+    if embedder.adapted:
+        remove_unused(folder, ADAPTED, ADAPTED_SECONDS)
     # bf16 on a GPU gives other bits than the CPU: each precision has its own file.
-    cache = sqlite3.connect(folder / f"{fingerprint}-{device().type}.sqlite", timeout=60)
-    cache.execute("PRAGMA journal_mode=WAL")
-    cache.execute("CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID")
-    return cache
-
-
-def _lookup(cache: sqlite3.Connection, keys: set[bytes], dimensions: int) -> dict[bytes, np.ndarray]:
-    known: dict[bytes, np.ndarray] = {}
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), 500):
-        part = ordered[start : start + 500]
-        marks = ",".join("?" * len(part))
-        for key, vector in cache.execute(f"SELECT key, vector FROM embeddings WHERE key IN ({marks})", part):
-            known[key] = np.frombuffer(vector, np.float32, dimensions)
-    return known
+    name = f"{ADAPTED if embedder.adapted else ''}{embedder.fingerprint}-{device().type}"
+    return Vectors(folder, name, embedder.dimensions)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -88,10 +88,23 @@ def _parse_json_line(line: str, place: str) -> dict[str, Any]:
 
 
 def _parse_parquet(data: bytes, path: str) -> Rows:
+    """A batch of rows at a time: as Python objects, a million rows at once take gigabytes."""
     try:
-        return from_arrow(pq.read_table(pa.BufferReader(data)))
+        file = pq.ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a readable Parquet file ({error}). Write it again.") from None
+        raise _unreadable(path, error) from None
+    return file.schema_arrow.names, _parquet_rows(file, path)
+
+
+def _parquet_rows(file: pq.ParquetFile, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        yield from _numbered(file.iter_batches())
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: Exception) -> DataError:
+    return DataError(f"{path} is not a readable Parquet file ({error}). Write it again.")
 
 
 PARSERS: dict[str, Callable[[bytes, str], Rows]] = {
@@ -103,7 +116,11 @@ PARSERS: dict[str, Callable[[bytes, str], Rows]] = {
 
 def from_arrow(table: pa.Table) -> Rows:
     """Give an Arrow table's rows, counted from 1."""
-    return table.column_names, enumerate(table.to_pylist(), start=1)
+    return table.column_names, _numbered(table.to_batches())
+
+
+def _numbered(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, dict[str, Any]]]:
+    return enumerate((values for batch in batches for values in batch.to_pylist()), start=1)
 
 
 def quoted(names: Iterable[str]) -> str:

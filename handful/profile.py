@@ -16,6 +16,7 @@ TABLES = ("labelled", "unlabelled")
 BINS_PER_OCTAVE = 4
 # Enough for any distance that matters; what lies below may differ between machines.
 DECIMALS = 4
+ROWS_PER_BLOCK = 2**14  # at double precision, so that a large pool is not held twice more
 
 
 class Cloud(BaseModel):
@@ -83,8 +84,8 @@ def _bins(sizes: list[int]) -> pd.Series:
 def _cloud(embeddings: np.ndarray) -> Cloud:
     """Sum up `embeddings` [n, d]; directions is tr(S)² / tr(S²) of their covariance S, 1 to d."""
     mean = embeddings.mean(axis=0, dtype=np.float64)
-    centred = embeddings - mean
-    covariance = centred.T @ centred / len(embeddings)
+    blocks = (embeddings[at : at + ROWS_PER_BLOCK] - mean for at in range(0, len(embeddings), ROWS_PER_BLOCK))
+    covariance = sum((centred.T @ centred for centred in blocks), np.zeros((len(mean), len(mean)))) / len(embeddings)
     variance = float(np.trace(covariance))
     directions = variance**2 / float(np.square(covariance).sum()) if variance > 0 else 1.0
     return Cloud(

@@ -97,9 +97,10 @@ def fit(
     room = Room()
     best = copy.deepcopy(network.state_dict()) if validation is not None else None
     best_epoch = 0
+    pace = progress.Pace(len(examples) * schedule.epochs, what)
     for epoch in range(1, schedule.epochs + 1):
         trained = _epoch(
-            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), room
+            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), room, pace
         )
         losses.append(trained if validation is None else loss(network, collate, validation))
         progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
@@ -160,6 +161,7 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     random: np.random.Generator,
     room: Room,
+    pace: progress.Pace,
 ) -> float:
     total = 0.0
     for rows in _batches(examples, batch_size, random):
@@ -168,6 +170,7 @@ def _epoch(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         total += batch_loss * float(examples.weights[rows].sum())
+        pace.advance(len(rows))
     return total / float(examples.weights.sum())
 
 

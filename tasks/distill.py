@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful import devices, storage
+from handful import devices, pool, storage
 from handful.distillation import Trained, asked_once, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
@@ -55,7 +55,7 @@ def distill(
     """
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
-    pool, held = unlabelled["content"], held_out(len(unlabelled), seed)
+    contents, held = unlabelled["content"], held_out(len(unlabelled), seed)
     opinion = asked_once(teacher.predict_proba)
 
     def trained(large: list[Any]) -> tuple[dict[str, Trained], int]:
@@ -75,9 +75,9 @@ def distill(
             for student in parameters.students
         }, len(large)
 
-    students, by_teacher = trained([*pool, *added["content"]])
-    trials = trained([*pool[~held], *added["content"]])[0] if held.any() else students
-    kept = pool[held].tolist()
+    students, by_teacher = trained([*contents, *added["content"]])
+    trials = trained([*contents[~held], *added["content"]])[0] if held.any() else students
+    kept = contents[held].tolist()
     unseen = Examples(kept, opinion(kept), np.ones(len(kept), np.float32))
     rows = {"labelled": len(labelled), "by_teacher": by_teacher}
     return Distilled(students, teacher.classes_, rows, trials, unseen)
@@ -86,7 +86,8 @@ def distill(
 def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, out: Path) -> None:
     """Read training table, pool and teacher; write the default student to `student`, each other one to `others`."""
     training = storage.read_table(select / "training.parquet")
-    unlabelled = storage.read_table(validate / "unlabelled.parquet")
+    given = storage.read_table(validate / "unlabelled.parquet")
+    unlabelled = pool.drawn(given, parameters.pool_rows, parameters.seed)
     teacher = load(transfer / "teacher")
     augmentation, trainers = (part(parameters.modality, name) for name in ("augmentation", "student"))
     made = distill(training, unlabelled, teacher, parameters.distill, augmentation, trainers, parameters.seed)
@@ -94,7 +95,8 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
         calibrate(folder, made.trials[kind], made.unseen, parameters.distill.abstention_share)
-    storage.write_json({"default": default, "others": others, "rows": made.rows}, out / "distill.json")
+    rows = {**made.rows, "pool": len(given), "pool_looked_at": len(unlabelled)}
+    storage.write_json({"default": default, "others": others, "rows": rows}, out / "distill.json")
     log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import devices, storage
+from handful import devices, pool, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -32,7 +32,7 @@ class Transferred:
 
 def pretrain_transfer(
     training: pd.DataFrame,
-    pool: Sequence[Any],
+    unlabelled: Sequence[Any],
     parameters: PretrainTransfer,
     head: Probe,
     backbones: ModuleType,
@@ -43,13 +43,13 @@ def pretrain_transfer(
 
     Args:
         training: the training table of select.
-        pool: contents of the unlabelled rows.
+        unlabelled: contents of the pool.
     """
     labelled = training[training["origin_kind"] == "labelled"]
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
-    contents = [*pool, *labelled["content"]]
+    contents = [*unlabelled, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    teacher, records = choose(Start(pretrained, pool, head, seed), training, parameters)
+    teacher, records = choose(Start(pretrained, unlabelled, head, seed), training, parameters)
     [chosen] = [record for record in records if record["chosen"]]
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     return Transferred(teacher, baseline, {"candidates": records, "chosen": figures, "backbone": pretrained.origin})
@@ -58,11 +58,12 @@ def pretrain_transfer(
 def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:
     """Read the training table and the pool, write teacher, baseline and the record of the choice."""
     training = storage.read_table(select / "training.parquet")
-    pool = storage.read_table(validate / "unlabelled.parquet")["content"].tolist()
+    given = storage.read_table(validate / "unlabelled.parquet")
+    unlabelled = pool.drawn(given, parameters.pool_rows, parameters.seed)["content"].tolist()
     backbones = part(parameters.modality, "backbone")
     backbone = backbones.load(parameters.backbone, parameters.seed)
     made = pretrain_transfer(
-        training, pool, parameters.pretrain_transfer, parameters.probe, backbones, backbone, parameters.seed
+        training, unlabelled, parameters.pretrain_transfer, parameters.probe, backbones, backbone, parameters.seed
     )
     for name, one in (("teacher", made.teacher), ("baseline", made.baseline)):
         one.save(out / name, parameters.modality, parameters.backbone, parameters.seed)

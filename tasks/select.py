@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful import crossvalidation, labelling, noise, offers, quality, selection, storage
+from handful import crossvalidation, labelling, noise, offers, pool, quality, selection, storage
 from handful.embedding import Backbone, embed
 from handful.gate import Gate
 from handful.modality import part
@@ -53,20 +53,19 @@ def select(
         keep = noise.pruner(known, head.inverse_regularisation, parameters.gate.folds, seed)
         verdicts["pruning"] = gate.judge_pruning(keep)
     added = (augmented, tables["source"], tables["unlabelled"])
-    augmented, source, pool = (offers.within(table, parameters.filter, content.size) for table in added)
-    vectors = embed(backbone, pool["content"].tolist())
+    augmented, source, others = (offers.within(table, parameters.filter, content.size) for table in added)
+    vectors = embed(backbone, others["content"].tolist())
     judged = [
         *offers.augmentations(labelled, augmented, parameters, backbone, seed),
         offers.source_offer(source, known, vectors, parameters, backbone, seed),
     ]
     verdicts |= {offer.name: gate.judge(offer) for offer in judged}
-    verdicts["pool"] = gate.judge(offers.pool_offer(pool, vectors, gate, parameters))
-    measured = quality.summary(augmented)
+    verdicts["pool"] = gate.judge(offers.pool_offer(others, vectors, gate, parameters))
     return Selected(
         _training(labelled, gate),
         _pruned(labelled, gate),
         _label_next(tables["unlabelled"], gate, parameters.label_next, content, backbone, seed),
-        {name: {**verdict, "quality": measured.get(name)} for name, verdict in verdicts.items()},
+        {name: {**verdict, "quality": quality.summary(augmented).get(name)} for name, verdict in verdicts.items()},
     )
 
 
@@ -86,16 +85,16 @@ def _pruned(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
 
 
 def _label_next(
-    pool: pd.DataFrame, gate: Gate, parameters: LabelNext, content: ModuleType, backbone: Backbone, seed: int
+    unlabelled: pd.DataFrame, gate: Gate, parameters: LabelNext, content: ModuleType, backbone: Backbone, seed: int
 ) -> pd.DataFrame:
-    if pool.empty:
+    if unlabelled.empty:
         return pd.DataFrame(columns=["id", "origin", "preview", "guess", "probability"])
-    vectors = embed(backbone, pool["content"].tolist())
+    vectors = embed(backbone, unlabelled["content"].tolist())
     head = gate.fit(gate.believed(np.arange(len(gate.labelled))), gate.accepted)
     probabilities = head.predict_proba(vectors)
     chosen = labelling.STRATEGIES[parameters.kind](vectors, probabilities, parameters.count, seed)
-    return pool.iloc[chosen][["id", "origin"]].assign(
-        preview=[content.preview(value) for value in pool["content"].iloc[chosen]],
+    return unlabelled.iloc[chosen][["id", "origin"]].assign(
+        preview=[content.preview(value) for value in unlabelled["content"].iloc[chosen]],
         guess=head.predict(vectors[chosen]),
         probability=probabilities[chosen].max(axis=1).round(4),
     )
@@ -104,6 +103,7 @@ def _label_next(
 def main(parameters: Parameters, validate: Path, augment: Path, out: Path) -> None:
     """Read accepted and augmented rows, write the training table, the rows to label next and the gate's verdicts."""
     tables = {name: storage.read_table(validate / f"{name}.parquet") for name in ("labelled", "unlabelled", "source")}
+    tables["unlabelled"] = pool.drawn(tables["unlabelled"], parameters.pool_rows, parameters.seed)
     augmented = storage.read_table(augment / "rows.parquet")
     backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed)
     content = part(parameters.modality, "content")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import champion, drift, profile, rules
+from handful import champion, drift, pool, profile, rules
 from handful.checks import Finding, examine, failure
 from handful.errors import DataError
 from handful.modality import part
@@ -104,7 +104,9 @@ def main(parameters: Parameters, ingested: Path, champion_folder: Path, rows: Pa
     validated.require_usable()
     wanted = parameters.validate_.drift.embeddings is not None
     backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed) if wanted else None
-    current = profile.profile(validated.tables, parameters.modality, content, backbone)
+    looked_at = pool.drawn(validated.tables["unlabelled"], parameters.pool_rows, parameters.seed)
+    tables = {**validated.tables, "unlabelled": looked_at}
+    current = profile.profile(tables, parameters.modality, content, backbone)
     write_json(current.model_dump(mode="json"), rows / "profile.json")
     found = drift.judge(current, reference, parameters.validate_.drift, parameters.seed)
     write_json(found, drifted)

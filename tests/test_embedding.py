@@ -1,8 +1,11 @@
 """A row's embedding depends on the row alone, and the cache changes nothing but the time."""
 
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,12 +44,16 @@ class Letters(nn.Module):
 
 
 class Toy:
-    """The smallest embedder: a text's vector is its count of five letters. Stops at the text `stop`."""
+    """The smallest embedder: a text's vector is its count of five letters. Stops, or dies, at a certain text."""
 
     dimensions = 5
 
-    def __init__(self, fingerprint: str = "toy", adapted: bool = False, stop: str | None = None) -> None:
-        self.fingerprint, self.adapted, self.stop, self.module = fingerprint, adapted, stop, Letters()
+    def __init__(
+        self, fingerprint: str | None = "toy", adapted: bool = False, stop: str | None = None, die: str | None = None
+    ) -> None:
+        self.fingerprint, self.adapted, self.stop, self.die = fingerprint, adapted, stop, die
+        self.module = Letters()
+        self.asked: set[str] = set()
 
     def shape(self, content: str) -> int:
         return 128
@@ -54,6 +61,9 @@ class Toy:
     def collate(self, contents: Sequence[str]) -> dict[str, Tensor]:
         if self.stop in contents:
             raise KeyboardInterrupt
+        if self.die in contents:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.asked |= set(contents)
         return {"counts": torch.tensor([[float(text.count(letter)) for letter in "01234"] for text in contents])}
 
 
@@ -136,7 +146,7 @@ def test_a_row_is_computed_once(cache: Path) -> None:
 
 def test_the_cache_lies_where_the_environment_says(cache: Path) -> None:
     embed(Toy(), ["0"])
-    assert [file.name.split("-")[0] for file in (cache / "embeddings").glob("*.sqlite")] == ["toy"]
+    assert [file.name.split("-")[0] for file in (cache / "embeddings").glob("*.keys")] == ["toy"]
 
 
 def test_without_the_variable_the_cache_lies_in_the_users_folder(
@@ -145,7 +155,7 @@ def test_without_the_variable_the_cache_lies_in_the_users_folder(
     monkeypatch.delenv("HANDFUL_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
     embed(Toy(), ["0"])
-    assert list((tmp_path / ".cache" / "handful" / "embeddings").glob("toy-*.sqlite"))
+    assert list((tmp_path / ".cache" / "handful" / "embeddings").glob("toy-*.keys"))
 
 
 def test_backbones_of_other_weights_do_not_share_their_rows(cache: Path) -> None:
@@ -164,10 +174,79 @@ def test_an_interrupted_pass_keeps_what_it_had(cache: Path) -> None:
     assert resumed.module.rows < 20
 
 
-def test_an_adapted_backbone_leaves_nothing_in_the_cache(cache: Path, image: image_backbone.Backbone) -> None:
-    embed(Toy(adapted=True), ["0"])
+def test_a_killed_pass_goes_on_where_it_stopped(cache: Path) -> None:
+    rows = 4 * embedding.ROWS_PER_COMMIT
+    contents = [str(number) for number in range(rows)]
+    code = (
+        "from handful.embedding import embed; from tests.test_embedding import Toy;"
+        f"embed(Toy(die='{rows - 500}'), [str(number) for number in range({rows})])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    resumed = Toy()
+    assert np.array_equal(embed(resumed, contents), freshly(Toy(), contents))
+    assert resumed.asked == set(contents[-embedding.ROWS_PER_COMMIT :])
+
+
+@pytest.mark.parametrize("torn", [{"keys": b"half", "vectors": b""}, {"keys": b"", "vectors": b"x" * 31}])
+def test_what_a_killed_writer_left_half_written_counts_for_nothing(cache: Path, torn: dict[str, bytes]) -> None:
+    contents = [str(number) for number in range(20)]
+    embed(Toy(), contents[:10])
+    for ending, half in torn.items():
+        (file,) = (cache / "embeddings").glob(f"*.{ending}")
+        with file.open("ab") as opened:
+            opened.write(half)
+    resumed = Toy()
+    for _ in range(2):
+        assert np.array_equal(embed(resumed, contents), freshly(Toy(), contents))
+    assert resumed.asked == set(contents[10:])
+
+
+def test_a_cache_that_lost_vectors_computes_them_again(cache: Path) -> None:
+    contents = [str(number) for number in range(20)]
+    embed(Toy(), contents)
+    (file,) = (cache / "embeddings").glob("*.vectors")
+    os.truncate(file, 4 * Toy.dimensions * 15 + 3)
+    resumed = Toy()
+    for _ in range(2):
+        assert np.array_equal(embed(resumed, contents), freshly(Toy(), contents))
+    assert resumed.asked == set(contents[15:])
+
+
+def test_a_hundred_rows_added_to_many_are_all_that_is_computed(cache: Path) -> None:
+    contents = [str(number) for number in range(20_000)]
+    embed(Toy(), contents)
+    grown = Toy()
+    vectors = embed(grown, [*contents[:5000], *(f"new {number}" for number in range(100)), *contents[5000:]])
+    assert grown.asked == {f"new {number}" for number in range(100)}
+    assert np.array_equal(np.delete(vectors, slice(5000, 5100), axis=0), embed(Toy(), contents))
+
+
+def test_a_backbone_in_training_leaves_nothing_in_the_cache(
+    cache: Path, image: image_backbone.Backbone, text: text_backbone.Backbone
+) -> None:
+    embed(Toy(None, adapted=True), ["0"])
     embed(image.copy(), PICTURES)
+    embed(text.copy(), TEXTS[:1])
     assert not cache.exists()
+
+
+def test_an_adapted_backbone_that_was_stored_goes_on_where_it_stopped(cache: Path) -> None:
+    embed(Toy("tonight", adapted=True), ["0", "1"])
+    again = Toy("tonight", adapted=True)
+    embed(again, ["0", "1", "2"])
+    assert again.asked == {"2"}
+
+
+def test_adapted_backbones_of_other_nights_do_not_fill_the_disk(cache: Path) -> None:
+    embed(Toy("frozen"), ["0"])
+    for age, name in ((3, "older"), (1, "yesterday")):
+        embed(Toy(name, adapted=True), ["0"])
+        (file,) = (cache / "embeddings").glob(f"adapted-{name}-*.keys")
+        os.utime(file, (time.time() - age * 24 * 3600,) * 2)
+    embed(Toy("tonight", adapted=True), ["0"])
+    left = {file.name.split("-cpu")[0].split("-cuda")[0] for file in (cache / "embeddings").iterdir()}
+    assert left == {"frozen", "adapted-yesterday", "adapted-tonight"}
 
 
 def test_two_processes_at_once_do_not_harm_the_cache(cache: Path) -> None:

@@ -86,7 +86,7 @@ class Backbone:
         self.origin = origin
         self.adapted = adapted
         self.dimensions = module.dimensions
-        self.fingerprint = _fingerprint(settings, module)
+        self.fingerprint: str | None = _fingerprint(settings, module)
 
     def shape(self, content: bytes) -> int:
         """All images are brought to one shape."""
@@ -98,7 +98,9 @@ class Backbone:
 
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained, and marked as adapted."""
-        return Backbone(self.settings, copy.deepcopy(self.module), self.origin, adapted=True)
+        copied = Backbone(self.settings, copy.deepcopy(self.module), self.origin, adapted=True)
+        copied.fingerprint = None  # its weights are about to change
+        return copied
 
     def surface(self, contents: Sequence[bytes]) -> np.ndarray:
         """The pixels themselves, float32 [n, channels · size · size]."""

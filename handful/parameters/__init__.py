@@ -10,7 +10,7 @@ from handful.errors import ParameterError
 from handful.image.parameters import ImageBackbone, ImageOperation, ImageStudent
 from handful.parameters.learning import Augment, Distill, Evaluate, NoPretraining, PretrainTransfer, Probe, Select
 from handful.parameters.tables import Ingest, Validate
-from handful.schema import Section, mistakes
+from handful.schema import Count, Section, mistakes
 from handful.text.parameters import TextBackbone, TextOperation, TextStudent
 
 # What each modality chooses from: backbones, augmentation operations, students.
@@ -21,11 +21,12 @@ CHOICES = {
 
 
 class Parameters(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml. A pool of more than `pool_rows` rows is drawn from by the seed; null looks at all."""
 
     modality: Literal["text", "image"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     raw: Annotated[str, Field(min_length=1)]
+    pool_rows: Count | None
     backbone: Annotated[TextBackbone | ImageBackbone, Field(discriminator="kind")]
     probe: Probe
     ingest: Ingest

@@ -51,7 +51,10 @@ class Encoder(nn.Module):
 
 
 class Backbone:
-    """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from."""
+    """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from.
+
+    A copy has no fingerprint: its weights are about to change.
+    """
 
     def __init__(self, folder: Path, max_tokens: int, origin: str, adapted: bool) -> None:
         weights = folder / WEIGHTS
@@ -72,7 +75,8 @@ class Backbone:
         self.adapted = adapted
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        self.fingerprint = hashlib.blake2b(f"{digest} {max_tokens} {pooling}".encode(), digest_size=8).hexdigest()
+        named = hashlib.blake2b(f"{digest} {max_tokens} {pooling}".encode(), digest_size=8).hexdigest()
+        self.fingerprint: str | None = named
 
     def shape(self, content: str) -> int:
         """The number of tokens, padded to the next step."""
@@ -97,7 +101,7 @@ class Backbone:
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained."""
         copied = copy.copy(self)
-        copied.module, copied.adapted = copy.deepcopy(self.module), True
+        copied.module, copied.adapted, copied.fingerprint = copy.deepcopy(self.module), True, None
         return copied
 
     def surface(self, contents: Sequence[str]) -> csr_matrix:

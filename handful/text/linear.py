@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 
-from handful import progress
 from handful.distillation import Trained
+from handful.progress import Pace
 from handful.text import ngrams
 from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent
@@ -66,7 +66,7 @@ def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
     """float32 [n, dimensions], the unit-length mean of the tokens' vectors."""
     means = []
-    for block in ngrams.blocks(texts):
+    for block in ngrams.blocks(texts, "adding up the tokens"):
         input_ids = token_ids(backbone.tokenizer, block, len(table) - 1, special=False, mask=False)["input_ids"]
         sums = table[input_ids].sum(axis=1)
         means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
@@ -86,11 +86,10 @@ def _fit(
     optimizer = torch.optim.LBFGS(
         [table, mixing, bias], max_iter=parameters.iterations, history_size=5, line_search_fn="strong_wolfe"
     )
-    steps = 0
+    # A line search now and then takes a step more than an iteration, and convergence may save some.
+    pace = Pace(parameters.iterations * 5 // 4, f"training the linear student on {len(static):,} rows")
 
     def closure() -> torch.Tensor:
-        nonlocal steps
-        steps += 1
         logits = inputs @ table.detach().numpy() + static @ mixing.detach().numpy() + bias.detach().numpy()
         penalty = sum(float((block.detach() ** 2).sum()) for block in (table, mixing)) * parameters.weight_decay / 2
         value = -float((weights[:, None] * targets * log_softmax(logits, axis=1)).sum()) + penalty
@@ -98,7 +97,7 @@ def _fit(
         table.grad = torch.from_numpy(transposed @ residual) + parameters.weight_decay * table.detach()
         mixing.grad = torch.from_numpy(static.T @ residual) + parameters.weight_decay * mixing.detach()
         bias.grad = torch.from_numpy(residual.sum(0))
-        progress.report(min(1.0, steps / parameters.iterations), f"training the linear student, loss {value:.4f}")
+        pace.advance(1)
         return torch.tensor(value)
 
     optimizer.step(closure)
