@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from handful import parameters
+from handful import compute, parameters
 from handful.errors import HandfulError
 
 PR_SET_PDEATHSIG = 1
@@ -32,7 +32,9 @@ def start(main: Callable[..., None]) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
     try:
-        main(parameters.read(arguments.parameters), *(getattr(arguments, folder) for folder in folders))
+        values = parameters.read(arguments.parameters)
+        with compute.running(values.compute):
+            main(values, *(getattr(arguments, folder) for folder in folders))
     except Exception as error:
         if arguments.debug:
             raise
