@@ -8,7 +8,6 @@ import socket
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -66,6 +65,7 @@ class Cluster:
         self.width = MESSAGES_AHEAD * settings.actors
         self.device = "cuda" if settings.gpus_per_actor else "cpu"
         self._ray: Any = None
+        self._joined_here = False
         self._actors: list[Any] = []
         self._beginning: dict[Any, Any] = {}
         self._stillborn = 0
@@ -97,14 +97,20 @@ class Cluster:
             yield from done.pop(due)
 
     def close(self) -> None:
-        """Leave the cluster; its actors end, and so does a cluster that was started for this."""
-        if self._ray is not None:
+        """End the actors, and leave the cluster if this joined it; one that was started for this ends too."""
+        for actor in [*self._actors, *self._beginning.values()]:
+            self._ray.kill(actor)
+        if self._joined_here:
             self._ray.shutdown()
 
     def _join(self) -> None:
         if self._ray is not None:
             return
-        self._ray = _joined(self.settings)
+        self._ray = _ray(self.settings.address)
+        # A process that is part of a cluster already, such as a task of Ray, stays in that one.
+        if not self._ray.is_initialized():
+            _init(self._ray, self.settings.address)
+            self._joined_here = True
         room, wanted = self._room(), self.settings
         if room < wanted.actors:
             raise ComputeError(
@@ -118,8 +124,10 @@ class Cluster:
 
     def _begin(self) -> None:
         wanted = self.settings
-        remote = self._ray.remote(Worker).options(num_cpus=wanted.cpus_per_actor, num_gpus=wanted.gpus_per_actor)
-        actor = remote.remote()
+        # Ray shows an actor the GPUs that it asked for; one that asked for none may see them all.
+        hidden = {} if wanted.gpus_per_actor else {"env_vars": {"CUDA_VISIBLE_DEVICES": ""}}
+        options = {"num_cpus": wanted.cpus_per_actor, "num_gpus": wanted.gpus_per_actor, "runtime_env": hidden}
+        actor = self._ray.remote(**options)(Worker).remote()
         self._beginning[actor.ready.remote(wanted.cpus_per_actor)] = actor
 
     def _send(self, place: Any, messages: deque[Message], sent: dict[Any, tuple[Any, Message]], end: int) -> None:
@@ -215,7 +223,6 @@ class Cluster:
 PARTS = ("device", "python", "ray", "handful", *PACKAGES)
 
 
-@cache
 def _facts() -> dict[str, str]:
     """What must be the same in every process for their results to be the same, and the name of the machine."""
     root = Path(__file__).parent
@@ -238,39 +245,33 @@ def _version(package: str) -> str:
         return "(none)"
 
 
-def _joined(settings: RayCompute) -> Any:
-    """The module ray, as part of the cluster at the address."""
+def _ray(address: str) -> Any:
+    """The module ray; what it shall keep to is said before its import, because it looks then."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    more: dict[str, Any] = {}
-    if settings.address == "local":
-        # Ray's name for: all on the loopback device. Else its ports are open to the network.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        os.environ["RAY_worker_niceness"] = "0"  # else actors starve where anything else runs
-        more = {"include_dashboard": False}
+    if address == "local":
+        # The first is Ray's name for: all on the loopback device; else its ports are open to the network. With the
+        # usual niceness of 15 the actors would starve where anything else runs.
+        os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_worker_niceness="0")
     else:
-        _require_answer(settings.address)
+        os.environ["RAY_NUM_REDIS_GET_RETRIES"] = "1"  # else it asks for a quarter of an hour
+        _require_answer(address)
     try:
-        ray = import_module("ray")
+        return import_module("ray")
     except ModuleNotFoundError:
         raise MissingExtraError("ray", "ray") from None
-    # This very code goes along; of the GPUs that a machine has, an actor sees those that it asked for.
-    environment = {"py_modules": [str(Path(__file__).parent)]}
-    hidden = {} if settings.gpus_per_actor else {"env_vars": {"CUDA_VISIBLE_DEVICES": ""}}
+
+
+def _init(ray: Any, address: str) -> None:
+    more: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    code = {"py_modules": [str(Path(__file__).parent)]}  # this very code goes along
     try:
-        ray.init(
-            settings.address,
-            runtime_env={**environment, **hidden},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **more,
-        )
+        ray.init(address, runtime_env=code, log_to_driver=False, logging_level=logging.ERROR, **more)
     except Exception as error:  # each way of not being joined has a class of its own
         raise ComputeError(
-            f"The Ray cluster at {settings.address} (compute.address in params.yaml) cannot be joined: {_line(error)}. "
+            f"The Ray cluster at {address} (compute.address in params.yaml) cannot be joined: {_line(error)}. "
             "Start Ray on this machine as part of it (ray start), with the same versions of Python and ray, or "
             "compute without it: {kind: local}."
         ) from None
-    return ray
 
 
 def _require_answer(address: str) -> None:

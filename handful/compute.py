@@ -1,7 +1,7 @@
 """Where batches are computed: in this process or by actors of Ray. What comes out, and in which order, is the same."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -53,15 +53,17 @@ def current() -> Compute:
 @contextmanager
 def running(parameters: LocalCompute | RayCompute) -> Iterator[None]:
     """Let batches be computed where `parameters` say, until the end of the block. Ray is joined when first needed."""
+    with _place(parameters) as place:
+        before = _current.set(place)
+        try:
+            yield
+        finally:
+            _current.reset(before)
+
+
+def _place(parameters: LocalCompute | RayCompute) -> AbstractContextManager[Compute]:
     if isinstance(parameters, LocalCompute):
-        yield
-        return
+        return nullcontext(HERE)
     from handful.cluster import Cluster
 
-    cluster = Cluster(parameters)
-    before = _current.set(cluster)
-    try:
-        yield
-    finally:
-        _current.reset(before)
-        cluster.close()
+    return closing(Cluster(parameters))
