@@ -204,7 +204,7 @@ class Cluster:
                 f"The Ray cluster at {self.settings.address} has lost the machines that the actors ran on: "
                 f"{_resources(self._ray)} are left, and each asks for {self._asked()}. Bring them back, and run again."
             )
-        log.info("Waiting for Ray: others use %s", _resources(self._ray))
+        log.info("Waiting for actors to begin; others may use some of the %s", _resources(self._ray))
 
     def _room(self) -> int:
         """How many actors the machines of the cluster can hold, if nobody else uses them."""
