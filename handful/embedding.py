@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handful.batches import Room, compute
+from handful import batches, compute
 from handful.progress import Pace
 from handful.training import autocast, device
 from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
@@ -70,24 +71,27 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
     With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
     An embedder in training is never cached; what an adapted one has given is removed after two days without use.
+    Batches are computed where the stage's parameters say, but for `cached=False`, which is for measuring: here.
     """
     if not len(contents):
         return np.empty((0, embedder.dimensions), np.float32)
+    where = compute.current() if cached else compute.HERE
     if not cached or embedder.fingerprint is None:
         shapes = _shapes(embedder, contents)
-        return _compute(embedder, contents, shapes, False, Pace(int(shapes.sum()), f"embedding {len(contents):,} rows"))
+        pace = Pace(int(shapes.sum()), f"embedding {len(contents):,} rows")
+        return _compute(embedder, contents, shapes, False, where, pace)
     keys = np.array([hashlib.blake2b(_bytes(one), digest_size=KEY_BYTES).digest() for one in contents], KEY)
     distinct, first, copies = np.unique(keys, return_index=True, return_inverse=True)
-    with closing(_open(embedder)) as known:
+    with closing(_open(embedder, where.device)) as known:
         places = known.find(distinct)
         missing = np.flatnonzero(places < 0)
         missing = missing[np.argsort(first[missing])]  # in the order of the contents
         new = [contents[row] for row in first[missing]]
         shapes = _shapes(embedder, new)
         pace = Pace(int(shapes.sum()), f"embedding, {len(new):,} new of {len(contents):,} rows")
-        for start in range(0, len(new), ROWS_PER_COMMIT):
-            part = slice(start, start + ROWS_PER_COMMIT)
-            vectors = _compute(embedder, new[part], shapes[part], True, pace)
+        for start in range(0, len(new), ROWS_PER_COMMIT * where.width):
+            part = slice(start, start + ROWS_PER_COMMIT * where.width)
+            vectors = _compute(embedder, new[part], shapes[part], True, where, pace)
             places[missing[part]] = known.append(distinct[missing[part]], vectors)
         return known.read(places[copies])
 
@@ -102,37 +106,47 @@ def _shapes(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
     return shapes
 
 
-def _compute(embedder: Embedder, contents: Sequence[Any], shapes: np.ndarray, filled: bool, pace: Pace) -> np.ndarray:
+def _compute(
+    embedder: Embedder, contents: Sequence[Any], shapes: np.ndarray, filled: bool, where: compute.Compute, pace: Pace
+) -> np.ndarray:
+    groups, asked = [], []
+    for shape in np.unique(shapes).tolist():
+        rows = np.flatnonzero(shapes == shape).tolist()
+        batch_rows = max(1, BATCH_SIZE // shape)
+        for start in range(0, len(rows), batch_rows):
+            groups.append(rows[start : start + batch_rows])
+            asked.append(([contents[row] for row in groups[-1]], batch_rows if filled else 0))
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
-    module = embedder.module.to(device()).eval()
-    room = Room()
+    for group, embedded in zip(groups, where.spread(partial(_forward, embedder), asked), strict=True):
+        vectors[group] = embedded
+        pace.advance(int(shapes[group].sum()))
+    return vectors
 
-    def answers(rows: Sequence[int]) -> np.ndarray:
-        inputs = embedder.collate([contents[row] for row in rows])
-        embedded = module(**{name: tensor.to(device()) for name, tensor in inputs.items()})
-        vectors: np.ndarray = embedded.float().cpu().numpy()
+
+def _forward(embedder: Embedder, asked: Iterable[tuple[list[Any], int]]) -> Iterator[np.ndarray]:
+    """The vectors of each batch; where it holds fewer contents than the number beside them, it is filled up to that."""
+    module, room = embedder.module.to(device()).eval(), batches.Room()
+
+    def answers(contents: Sequence[Any]) -> np.ndarray:
+        inputs = {name: tensor.to(device()) for name, tensor in embedder.collate(contents).items()}
+        vectors: np.ndarray = module(**inputs).float().cpu().numpy()
         return vectors
 
-    with torch.inference_mode(), autocast():
-        for shape in np.unique(shapes).tolist():
-            rows = np.flatnonzero(shapes == shape).tolist()
-            batch_rows = max(1, BATCH_SIZE // shape)
-            for start in range(0, len(rows), batch_rows):
-                batch = rows[start : start + batch_rows]
-                repeats = batch[-1:] * (batch_rows - len(batch)) if filled else []
-                vectors[batch] = compute(answers, batch + repeats, room)[: len(batch)]
-                pace.advance(shape * len(batch))
-    return vectors
+    for contents, rows in asked:
+        repeats = contents[-1:] * (rows - len(contents))
+        with torch.inference_mode(), autocast():
+            vectors = batches.compute(answers, contents + repeats, room)[: len(contents)]
+        yield vectors  # outside of inference mode, which would else be on for whoever takes them
 
 
 def _bytes(content: Any) -> bytes:
     return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else bytes(content)
 
 
-def _open(embedder: Embedder) -> Vectors:
+def _open(embedder: Embedder, device_type: str) -> Vectors:
     folder = Path(os.environ.get("HANDFUL_CACHE") or Path.home() / ".cache" / "handful") / "embeddings"
     if embedder.adapted:
         remove_unused(folder, ADAPTED, ADAPTED_SECONDS)
     # bf16 on a GPU gives other bits than the CPU: each precision has its own file.
-    name = f"{ADAPTED if embedder.adapted else ''}{embedder.fingerprint}-{device().type}"
+    name = f"{ADAPTED if embedder.adapted else ''}{embedder.fingerprint}-{device_type}"
     return Vectors(folder, name, embedder.dimensions)

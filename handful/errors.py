@@ -17,6 +17,10 @@ class BackboneError(HandfulError):
     """The pretrained backbone was not found or is not the published one."""
 
 
+class ComputeError(HandfulError):
+    """The cluster that `compute` names cannot be used; says what it lacks."""
+
+
 class StudentError(HandfulError):
     """A student's folder is missing, incomplete or of another format."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from handful import parameters
+from handful import compute, parameters
 from handful.errors import HandfulError
 
 PR_SET_PDEATHSIG = 1
@@ -42,7 +42,9 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
         paths = [getattr(arguments, folder) for folder in folders]
         try:
-            main(parameters.read(arguments.parameters), *(paths if leads else [*paths[:-1], Path(elsewhere)]))
+            values = parameters.read(arguments.parameters)
+            with compute.running(values.compute):
+                main(values, *(paths if leads else [*paths[:-1], Path(elsewhere)]))
         except Exception as error:
             if arguments.debug:
                 raise

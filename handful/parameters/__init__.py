@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from handful.errors import ParameterError
 from handful.image.parameters import ImageBackbone, ImageOperation, ImageStudent
+from handful.parameters.compute import Compute
 from handful.parameters.learning import Augment, Distill, Evaluate, NoPretraining, PretrainTransfer, Probe, Select
 from handful.parameters.tables import Ingest, Validate
 from handful.schema import Count, Section, mistakes
@@ -26,6 +27,7 @@ class Parameters(Section):
     modality: Literal["text", "image"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     raw: Annotated[str, Field(min_length=1)]
+    compute: Compute
     pool_rows: Count | None
     backbone: Annotated[TextBackbone | ImageBackbone, Field(discriminator="kind")]
     probe: Probe

@@ -1,14 +1,15 @@
 """Generating checkpoints by name or folder: how they are loaded, and texts written in batches from a seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from warnings import catch_warnings, filterwarnings
 
 import torch
 
-from handful import progress
+from handful import compute, progress
 from handful.errors import BackboneError
 from handful.text.drafts import seed_of
 from handful.text.parameters import BeamSearch, Sampling
@@ -37,17 +38,25 @@ class Generator:
         """
         order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), prompts[row]))
         written: list[list[str]] = [[] for _ in prompts]
-        settings = _settings(decoding, texts_each)
-        for start in range(0, len(order), ROWS_PER_BATCH):
-            rows = order[start : start + ROWS_PER_BATCH]
-            batch = [prompts[row] for row in rows]
+        batches = [order[start : start + ROWS_PER_BATCH] for start in range(0, len(order), ROWS_PER_BATCH)]
+        asked = [[prompts[row] for row in rows] for rows in batches]
+        work = partial(self._texts, max_tokens=max_tokens, settings=_settings(decoding, texts_each), seed=seed)
+        told = zip(batches, compute.current().spread(work, asked), strict=True)
+        for number, (rows, texts) in enumerate(told, start=1):
+            each = len(texts) // len(rows)
+            for place, row in enumerate(rows):
+                written[row] = texts[place * each : (place + 1) * each]
+            progress.report(number / len(batches), f"{self.name}, {len(order)} texts")
+        return written
+
+    def _texts(
+        self, batches: Iterable[list[str]], max_tokens: int, settings: dict[str, Any], seed: int
+    ) -> Iterator[list[str]]:
+        self.network.to(device()).eval()
+        for batch in batches:
             with _seeded(seed_of(seed, self.name, *batch)):
                 texts = self._batch(batch, max_tokens, settings)
-            each = len(texts) // len(rows)
-            for number, row in enumerate(rows):
-                written[row] = texts[number * each : (number + 1) * each]
-            progress.report((start + len(rows)) / len(order), f"{self.name}, {len(order)} texts")
-        return written
+            yield texts
 
     def _batch(self, prompts: list[str], max_tokens: int, settings: dict[str, Any]) -> list[str]:
         room = self.longest if self.network.config.is_encoder_decoder else self.longest - max_tokens
@@ -86,7 +95,7 @@ def load(name: str, kind: Literal["translation", "language"]) -> Generator:
     if kind == "language":
         # What is written follows the end of the prompt, and of too long a prompt the end counts.
         tokenizer.padding_side = tokenizer.truncation_side = "left"
-    return Generator(name, tokenizer, network.to(device()).eval(), int(network.config.max_position_embeddings))
+    return Generator(name, tokenizer, network, int(network.config.max_position_embeddings))
 
 
 def _settings(decoding: BeamSearch | Sampling, texts_each: int) -> dict[str, Any]:
