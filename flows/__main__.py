@@ -30,7 +30,7 @@ def main() -> None:
     elif arguments.command == "down":
         _say("Down." if stack.stop() else "Nothing was up.")
     elif arguments.command == "worker":
-        work(stack, arguments.pool, _say)
+        work(root, arguments.pool, _say)
     else:
         was_up = up(stack, root, arguments.port, set(arguments.elsewhere.split(",")))
         _say(f"{'Already up' if was_up else 'Up'}: {stack.url}")

@@ -41,7 +41,7 @@ def can_share(root: Path) -> bool:
 def hand_over(night: Night, stage: Stage, stages: list[Stage], say: Callable[[str], None]) -> str:
     """Push what the stage starts from, so that another host may run it; return the commit that it has to check out."""
     if paths := needs(stage, night.folder):
-        over_network(say, lambda: dvc(night.folder, "push", "--quiet", *paths))
+        over_network(say, lambda: dvc(night.folder, "push", *paths))
     commit = _commit(night, stages)
     origin.push(night.root, [f"+{commit}:{reference(place(night.root), stage.name)}"], say)
     return commit

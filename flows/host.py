@@ -18,15 +18,16 @@ from flows.up import wait
 URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 
 
-def work(stack: Stack, pool: str, say: Callable[[str], None]) -> None:
+def work(root: Path, pool: str, say: Callable[[str], None]) -> None:
     """Run the workers of a pool, one for each GPU of this host, until one ends or somebody ends this process.
 
     Raises:
         UpError: there is no server, pool, origin or DVC remote to work with, or a worker ended.
     """
-    url = _enter(stack.root)
-    _require(stack, pool, url)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that an init system stops the workers too
+    url, stack = _enter(root), Stack(root, f"workers-{pool}")
+    _require(root, pool, url)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # so that an init system stops the workers too
+        signal.signal(ending, lambda *_: sys.exit())
     stack.stop()  # what a crash has left
     from flows.workers import RUNS_AT_ONCE, start_workers
 
@@ -50,16 +51,16 @@ def _enter(root: Path) -> str:
     return url
 
 
-def _require(stack: Stack, pool: str, url: str) -> None:
+def _require(root: Path, pool: str, url: str) -> None:
     """Check what can be known before any run comes."""
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     from flows.handover import can_share
 
-    if "settings" in stack.state and stack.running():
+    if Stack(root).running():
         raise UpError("The stack of this clone is up and has workers of its own. Run make down first.")
-    if not can_share(stack.root):
+    if not can_share(root):
         raise UpError("This clone needs an `origin` and a default DVC remote: nothing else carries data between hosts.")
     if not answers(url):
         raise UpError(f"No server answers at {url}. Is it up, and does it listen there (`address` in server.yaml)?")

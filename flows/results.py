@@ -18,7 +18,7 @@ def push_results(folder: Path, stage: Stage, say: Callable[[str], None]) -> None
 
 
 def _push(folder: Path, targets: list[str], stages: list[Stage], say: Callable[[str], None]) -> None:
-    over_network(say, lambda: dvc(folder, "push", "--quiet", "--run-cache", *targets))
+    over_network(say, lambda: dvc(folder, "push", "--run-cache", *targets))
     uncached = {(folder / path).resolve() for stage in stages for path in stage.uncached}
     if uncached:
         over_network(say, lambda: _push_uncached(folder, uncached))

@@ -19,9 +19,9 @@ MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is fo
 class Stack:
     """The processes that `make up` started, kept in a file: a process is known by its id and its time of start."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, name: str = "stack") -> None:
         self.root = root
-        self.file = root / ".prefect" / "stack.json"
+        self.file = root / ".prefect" / f"{name}.json"
         self.state = json.loads(self.file.read_text()) if self.file.exists() else {"processes": []}
 
     @property

@@ -41,7 +41,7 @@ class Running:
         request = urllib.request.Request(f"{self.url}/api/{path}", body, headers)
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=30) as response:
+                with urllib.request.urlopen(request, timeout=120) as response:
                     return json.load(response)
             except urllib.error.HTTPError as error:
                 if error.code != 503:  # SQLite is busy: Prefect's own clients ask again, too

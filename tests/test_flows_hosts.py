@@ -1,10 +1,14 @@
 """A night whose stages run in another clone: git, a DVC remote and nothing else between the two."""
 
+import hashlib
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from toy_graph import SHORT, commit, toy_repository
+from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
 from flows.checkout import VISITS, VisitError
@@ -122,6 +126,35 @@ def handed(clones: tuple[Path, Path]) -> tuple[Night, Stage, Path, str]:
     night = begin(home, DATE)
     stages = read_stages(night.folder)
     return night, stages[0], away, hand_over(night, stages[0], stages, quiet)
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from test_flows_hosts import DATE, visited
+from flows.night import Night
+print(visited(Path(sys.argv[1]), Night(Path(sys.argv[2]), DATE), "ingest", sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+def test_two_clones_that_run_the_same_stage_at_once_leave_one_whole_result(
+    handed: tuple[Night, Stage, Path, str], tmp_path: Path
+) -> None:
+    night, stage, away, commit = handed
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "origin.git"), "third")
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])}
+    command = [sys.executable, "-c", WORKER]
+    workers = [
+        subprocess.Popen([*command, str(clone), str(night.root), commit], env=paths, stdout=subprocess.PIPE, text=True)
+        for clone in (away, tmp_path / "third")
+    ]
+    assert all(worker.communicate()[0].strip() in ("ran", "cached") and worker.returncode == 0 for worker in workers)
+    stored = [path for path in (tmp_path / "store" / "files" / "md5").rglob("*") if path.is_file()]
+    assert stored
+    assert all(hashlib.md5(path.read_bytes()).hexdigest() == f"{path.parent.name}{path.stem}" for path in stored)
+    bring_home(night, stage, quiet)
+    assert (night.folder / "data" / "ingest" / "rows.txt").read_text() == "rows\n"
 
 
 def test_a_host_with_other_versions_or_another_orchestration_is_refused_and_each_difference_is_named(
