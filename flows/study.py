@@ -31,9 +31,8 @@ class Study:
 
     def begin(self, root: Path) -> None:
         """Begin with what is committed; or go on, if nothing has changed since."""
-        params = git(root, "show", f"HEAD:{PARAMS}")
+        commit, params = git(root, "rev-parse", "HEAD").strip(), git(root, "show", f"HEAD:{PARAMS}")
         settings = self.sweep.model_dump(mode="json", include={"seeds", "objective", "space"})
-        commit = git(root, "rev-parse", "HEAD").strip()
         ours = {"commit": commit, **settings, "first": {key: look_up(params, key) for key in self.sweep.space}}
         self.space = {key: distribution(key, tried, ours["first"][key]) for key, tried in self.sweep.space.items()}
         if "of" not in self.known.user_attrs:
