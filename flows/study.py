@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -15,6 +15,7 @@ from flows.space import SweepError, distribution
 from flows.values import PARAMS, look_up
 
 DRAWN_BY_CHANCE = 5  # points that the sampler is given to learn from
+GOALS: dict[str, Literal["maximize", "minimize"]] = {"accuracy": "maximize", "log_loss": "minimize"}
 DIGITS = 4  # of a number that is proposed, for the reader of params.yaml
 
 
@@ -25,24 +26,19 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         (root / HOME).mkdir(exist_ok=True)
         self.sweep = sweep
-        self.known = optuna.create_study(
-            storage=f"sqlite:///{root / HOME / 'sweep.db'}",
-            study_name=sweep.name,
-            direction="maximize" if sweep.objective == "accuracy" else "minimize",
-            load_if_exists=True,
-        )
+        file, goal = f"sqlite:///{root / HOME / 'sweep.db'}", GOALS[sweep.objective]
+        self.known = optuna.create_study(storage=file, study_name=sweep.name, direction=goal, load_if_exists=True)
 
     def begin(self, root: Path) -> None:
         """Begin with what is committed; or go on, if nothing has changed since."""
-        revision = git(root, "rev-parse", "HEAD").strip()
-        params = git(root, "show", f"{revision}:{PARAMS}")
+        commit, params = git(root, "rev-parse", "HEAD").strip(), git(root, "show", f"HEAD:{PARAMS}")
         settings = self.sweep.model_dump(mode="json", include={"seeds", "objective", "space"})
-        ours = {"commit": revision, **settings, "first": {key: look_up(params, key) for key in self.sweep.space}}
+        ours = {"commit": commit, **settings, "first": {key: look_up(params, key) for key in self.sweep.space}}
         self.space = {key: distribution(key, tried, ours["first"][key]) for key, tried in self.sweep.space.items()}
         if "of" not in self.known.user_attrs:
             self.known.enqueue_trial(ours["first"], skip_if_exists=True)
             self.known.set_user_attr("of", ours)
-        if changed := [name for name, value in self.known.user_attrs["of"].items() if ours[name] != value]:
+        if changed := [key for key in ("commit", *settings) if ours[key] != self.known.user_attrs["of"][key]]:
             begun = f"The sweep {self.sweep.name} was begun with another {' and another '.join(changed)}."
             raise SweepError(f"{begun} Go back to what it was, or give this one another name in sweep.yaml.")
 

@@ -42,10 +42,10 @@ def run(root: Path) -> str:
         study.begin(root)  # what is wrong is said before anything is started
         introduce(root)
         wait = enter_prefect(root)
-        from flows import standing, trials  # Prefect reads its settings when it is imported
+        from flows import room, standing, trials  # Prefect reads its settings when it is imported
 
         wait()
-        state = trials.sweep.with_options(task_runner=trials.runner(study.sweep))(root, return_state=True)
+        state = trials.sweep.with_options(task_runner=room.task_runner(study.sweep))(root, return_state=True)
         if not state.is_completed():
             raise SweepError(str(state.message))
         return f"{standing.verdict(study)} To write it into {PARAMS}: python -m flows.sweep apply"

@@ -1,6 +1,5 @@
 """The sweep as Prefect sees it: a task for each trial, and after each batch of points a table of what came of them."""
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,16 +9,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import key
 from flows.commands import CommandError
 from flows.experiment import Experiment
-from flows.plan import InProcess, Ray, Sweep, read_sweep
+from flows.plan import Sweep, read_sweep
+from flows.room import lacking, room
 from flows.space import SweepError
 from flows.standing import rows
 from flows.study import Study
-from handful.errors import MissingExtraError
 
 
 @task(cache_policy=NO_CACHE)  # DVC caches
@@ -38,6 +36,8 @@ def sweep(root: Path) -> State[Any]:
     """Try each point with every seed. A point may fail, but the first, which is what is in use, ends the sweep."""
     study = Study(root, read_sweep(root))
     study.begin(root)
+    if missing := lacking(study.sweep.runner):
+        return Failed(message=missing)
     while points := study.ask():
         runs = [[_submit(one, study.sweep) for one in study.trials(root, point)] for point in points]
         for point, futures in zip(points, runs, strict=True):
@@ -51,29 +51,10 @@ def sweep(root: Path) -> State[Any]:
 
 
 def _submit(experiment: Experiment, settings: Sweep) -> PrefectFuture[Any]:
-    with _room(settings.runner):
+    with room(settings.runner):
         return attempt.with_options(task_run_name=experiment.name).submit(experiment)
 
 
 def _ended(future: PrefectFuture[Any]) -> State[Any]:
     future.wait()
     return future.state
-
-
-def runner(settings: Sweep) -> TaskRunner[Any]:
-    """Return who runs the trials."""
-    if not isinstance(settings.runner, Ray):
-        return ThreadPoolTaskRunner(max_workers=settings.at_once)
-    try:
-        from prefect_ray import RayTaskRunner
-    except ImportError:
-        raise MissingExtraError("prefect-ray", "sweep-ray") from None
-    return cast(TaskRunner[Any], RayTaskRunner(address=settings.runner.address))
-
-
-def _room(ray: InProcess | Ray) -> AbstractContextManager[None]:
-    if not isinstance(ray, Ray):
-        return nullcontext()
-    from prefect_ray.context import remote_options
-
-    return cast(AbstractContextManager[None], remote_options(num_cpus=ray.cpus, num_gpus=ray.gpus))
