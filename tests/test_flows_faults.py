@@ -238,18 +238,6 @@ def test_a_run_that_stays_pending_is_crashed_and_frees_its_place(running: Runnin
     assert running.ended(run)["state_type"] == "CRASHED"
 
 
-@pytest.mark.slow  # five minutes and some more
-@pytest.mark.usefixtures("lost")
-def test_a_night_whose_pool_has_lost_its_worker_fails_and_says_what_to_do(running: Running) -> None:
-    (running.root / "seconds.txt").write_text("0")
-    commit(running.root)
-    night = running.ended(running.trigger("nightly/nightly"))
-    assert night["state_type"] == "FAILED"
-    assert "pool doomed has had no worker" in night["state"]["message"]
-    with only_night(running.root) as ours:
-        assert ours  # the next night is not held up
-
-
 def test_after_a_cancelled_run_the_next_one_is_whole(running: Running) -> None:
     (running.root / "seconds.txt").write_text("0")  # what was interrupted is not taken for done
     assert running.ended(running.trigger("stage/stubborn"))["state_type"] == "COMPLETED"

@@ -1,0 +1,91 @@
+"""What a night does when the run of a stage is not started, or dies: with a real server, and no worker but the test."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from toy_graph import PROJECT, toy_repository
+
+GRAPH = "stages:\n  only:\n    cmd: 'true'\n"
+NIGHTS = """
+import json, sys, threading, time
+from pathlib import Path
+from flows import environment
+from flows.access import read_access
+from flows.temporary import free_address, temporary_server
+
+root, url = Path.cwd(), free_address()
+environment.enter(root, url, read_access(root))
+with temporary_server(url, root) as wait:
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.states import Completed, Crashed
+    from flows.deployments import create_work_pools
+    from flows.graph import read_stages
+    from flows.night import Night, NightError
+    from flows.stage_runs import run_stages
+
+    wait()
+    stages = read_stages(root)
+
+    @flow
+    def night():
+        try:
+            run_stages(Night(root, "2026-11-22"), stages)
+        except NightError as error:
+            return Completed(message=str(error))
+        return Completed(message="all stages ran")
+
+    def answer(*states):
+        due = FlowRunFilter.model_validate({"tags": {"all_": ["only"]}, "state": {"type": {"any_": ["SCHEDULED"]}}})
+        with get_client(sync_client=True) as client:
+            for state in states:
+                while not (runs := client.read_flow_runs(flow_run_filter=due)):
+                    time.sleep(0.1)
+                client.set_flow_run_state(runs[0].id, state, force=True)
+
+    def ended(*states):
+        worker = threading.Thread(target=answer, args=states)
+        worker.start()
+        said = night(return_state=True).message
+        worker.join()
+        return said
+
+    create_work_pools({"gpu": 1})
+    found = {"without a worker": ended()}
+    with get_client(sync_client=True) as client:
+        left = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": ["only"]}}))
+        found["left"] = [run.state_name for run in left]
+        client.send_worker_heartbeat("gpu", "test")
+        client.request("POST", "/work_pools/gpu/workers/heartbeat", json={"name": "test"})
+    found["once"] = ended(Crashed(message="Gone."), Completed())
+    found["twice"] = ended(Crashed(message="Gone."), Crashed(message="Gone again."))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    root = toy_repository(tmp_path_factory.mktemp("repository"), GRAPH)
+    settings = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", NIGHTS], cwd=root, env=settings, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_a_night_does_not_wait_for_a_pool_without_a_worker_and_leaves_no_run_behind(found: dict[str, str]) -> None:
+    assert "pool gpu has had no worker" in found["without a worker"]
+    assert found["left"] == ["Cancelled"]
+
+
+def test_a_stage_whose_run_crashed_is_started_once_more(found: dict[str, str]) -> None:
+    assert found["once"] == "all stages ran"
+
+
+def test_a_stage_whose_run_crashed_twice_fails_the_night_in_the_words_of_the_run(found: dict[str, str]) -> None:
+    assert found["twice"] == "Crashed: Gone again."
