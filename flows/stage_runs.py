@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,16 +20,15 @@ from flows.handover import bring_home, can_share, hand_over
 from flows.night import Night, NightError
 from flows.place import place
 
-PATIENCE_SECONDS = 210.0  # after a worker was last seen it counts as online for 90
+PATIENCE = timedelta(minutes=5)  # with a worker that is silent: it may come back, or another one take its place
 
 
 @dataclass(frozen=True)
 class Started:
-    """A stage's run, when it was started, whether another host may have it, and whether one before it crashed."""
+    """A stage's run, whether another host may have it, and whether one before it crashed."""
 
     stage: Stage
     run: UUID
-    at: float
     handed: bool
     again: bool
 
@@ -66,15 +66,14 @@ def _start(night: Night, stage: Stage, stages: list[Stage], again: bool) -> Star
     commit = hand_over(night, stage, stages, get_run_logger().info) if shared else None
     given = {"stage": stage.name, "folder": str(night.folder), "home": place(night.root), "commit": commit}
     run = cast(FlowRun, run_deployment(f"stage/{stage.name}", parameters=given, timeout=0))
-    return Started(stage, run.id, time.monotonic(), shared, again)
+    return Started(stage, run.id, shared, again)
 
 
 def _state(started: Started) -> State[Any]:
     """The run's state; one that waits for a worker where there is none is cancelled, or all later nights would wait."""
     with get_client(sync_client=True) as client:
         state = cast(State[Any], client.read_flow_run(started.run).state)
-        late = state.is_scheduled() and time.monotonic() > started.at + PATIENCE_SECONDS
-        if late and not workers.anyone(started.stage.pool):
+        if state.is_scheduled() and not workers.seen(started.stage.pool, datetime.now(UTC) - PATIENCE):
             state = Cancelled(message=f"The work pool {started.stage.pool} has had no worker for minutes. Run make up.")
             client.set_flow_run_state(started.run, state, force=True)
         return state

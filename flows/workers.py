@@ -35,9 +35,11 @@ def others(pool: str, root: Path) -> bool:
     return any(not worker.name.startswith(_prefix(root)) for worker in _online(pool))
 
 
-def anyone(pool: str) -> bool:
-    """Tell whether anybody serves the pool."""
-    return bool(_online(pool))
+def seen(pool: str, since: datetime) -> bool:
+    """Tell whether a worker of the pool has reported since then."""
+    with get_client(sync_client=True) as client:
+        beats = [one.last_heartbeat_time for one in client.read_workers_for_work_pool(pool)]
+    return any(beat is not None and beat >= since for beat in beats)
 
 
 def _prefix(root: Path) -> str:
