@@ -42,7 +42,10 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
         paths = [getattr(arguments, folder) for folder in folders]
         try:
-            main(parameters.read(arguments.parameters), *(paths if leads else [*paths[:-1], Path(elsewhere)]))
+            main(
+                parameters.read(arguments.parameters),
+                *(paths if leads else [*paths[:-1], Path(elsewhere, paths[-1].name)]),
+            )
         except Exception as error:
             if arguments.debug:
                 raise
