@@ -17,9 +17,10 @@ def task_runner(settings: Sweep) -> TaskRunner[Any]:
         from prefect_ray import RayTaskRunner
     except ImportError:
         raise MissingExtraError("prefect-ray", "sweep-ray") from None
-    address = settings.runner.address
-    own = {"include_dashboard": False} if address is None else {}  # ours ends with the sweep
-    return cast(TaskRunner[Any], RayTaskRunner(address=address, init_kwargs=own))
+    if settings.runner.address is not None:
+        return cast(TaskRunner[Any], RayTaskRunner(address=settings.runner.address))
+    # Without "local" it would join whatever was last started on this machine, dead or alive.
+    return cast(TaskRunner[Any], RayTaskRunner(init_kwargs={"address": "local", "include_dashboard": False}))
 
 
 def room(runner: InProcess | Ray) -> AbstractContextManager[None]:

@@ -43,8 +43,9 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
         paths = [getattr(arguments, folder) for folder in folders]
         try:
             values = parameters.read(arguments.parameters)
+            out = paths[-1] if leads else Path(elsewhere, paths[-1].name)
             with compute.running(values.compute):
-                main(values, *(paths if leads else [*paths[:-1], Path(elsewhere)]))
+                main(values, *paths[:-1], out)
         except Exception as error:
             if arguments.debug:
                 raise

@@ -137,3 +137,19 @@ def alive(number: int) -> bool:
         return Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_on_several_devices_the_process_that_leads_alone_writes_and_speaks(
+    stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = STAGE.replace("start(main)", "start(main, devices.company)").replace(
+        "from handful.errors", "from handful import devices\nfrom handful.errors"
+    )
+    together = together.replace("{parameters.seed} {what}", "{devices.rank()} of {devices.count()}")
+    (stage / "toy_stage.py").write_text(together, encoding="utf-8")
+    monkeypatch.setenv("HANDFUL_DEVICES", "2")
+    assert run(stage, "fine").returncode == 0
+    assert (stage / "out").read_text(encoding="utf-8") == "0 of 2"
+    failed = run(stage, "wrong")
+    assert failed.returncode == 1
+    assert failed.stderr.count("row 7 has no label") == 1
