@@ -52,6 +52,7 @@ def _require_worker(client: SyncPrefectClient, run: FlowRun, pool: str) -> None:
     """Give up a run that waits for a worker where there is none: it, and all later nights, would wait for ever."""
     if has_worker(pool, since=datetime.now(UTC) - WORKERLESS):
         return
-    message = f"The work pool {pool} has had no worker for {WORKERLESS.seconds // 60} minutes. Run make up."
+    silent = f"The work pool {pool} has had no worker for {WORKERLESS.seconds // 60} minutes."
+    message = f"{silent} Start one (make up), and then the night again."
     client.set_flow_run_state(run.id, Cancelled(message=message), force=True)
     raise NightError(message)
