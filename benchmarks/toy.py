@@ -147,10 +147,14 @@ def student(folder: Path) -> str:
 
 
 def half_written(root: Path, folder: Path) -> list[str]:
-    """Return what is not whole or is left over: outputs unlike dvc.lock, files of cache and clone, worktrees."""
+    """Return what is not whole or is left over: outputs unlike dvc.lock, files of cache and clone, worktrees.
+
+    What DVC had begun to copy into the cache lies there as a `.tmp`, which is no result to anybody; `dvc gc` takes it.
+    """
     notes = [note for some in json.loads(dvc(folder, "status", "--json")).values() for note in some]
     changed = [path for note in notes if isinstance(note, dict) for path in note.get("changed outs", ())]
-    cached = [path for path in (root / ".dvc" / "cache" / "files" / "md5").glob("??/*") if path.is_file()]
+    there = (path for path in (root / ".dvc" / "cache" / "files" / "md5").glob("??/*") if path.is_file())
+    cached = [path for path in there if path.suffix != ".tmp"]
     broken = [
         path.name for path in cached if hashlib.md5(path.read_bytes()).hexdigest() != f"{path.parent.name}{path.stem}"
     ]

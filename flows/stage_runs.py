@@ -74,6 +74,7 @@ def _state(started: Started) -> State[Any]:
     with get_client(sync_client=True) as client:
         state = cast(State[Any], client.read_flow_run(started.run).state)
         if state.is_scheduled() and not workers.seen(started.stage.pool, datetime.now(UTC) - PATIENCE):
-            state = Cancelled(message=f"The work pool {started.stage.pool} has had no worker for minutes. Run make up.")
+            silent = f"The work pool {started.stage.pool} has had no worker for {PATIENCE.seconds // 60} minutes."
+            state = Cancelled(message=f"{silent} Start one (make up), and then the night again.")
             client.set_flow_run_state(started.run, state, force=True)
         return state
