@@ -10,8 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 
+from handful import progress
 from handful.distillation import Trained
-from handful.progress import Pace
 from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent
 from handful.text.prediction import BUCKETS, ngram_buckets, token_ids
@@ -60,7 +60,7 @@ def train(
 
 def _vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
     frequency = np.zeros(BUCKETS + 1, np.int64)
-    for block in _blocks(texts, "counting the n-grams"):
+    for block in _blocks(texts):
         rows = np.sort(ngram_buckets(block, longest), axis=1)
         first = np.concatenate([np.ones((len(rows), 1), bool), rows[:, 1:] != rows[:, :-1]], axis=1)
         frequency += np.bincount(rows[first], minlength=BUCKETS + 1)
@@ -77,7 +77,7 @@ def _vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
 def _ngram_matrix(texts: Sequence[str], vocabulary: Vocabulary, longest: int) -> csr_matrix:
     """Sparse float32 [n, table rows], unit rows; every occurrence of an n-gram counts."""
     lengths, columns, values = [], [], []
-    for block in _blocks(texts, "weighing the n-grams"):
+    for block in _blocks(texts):
         slots = vocabulary.slot_of[ngram_buckets(block, longest)]
         idf = vocabulary.idf[slots]
         idf /= np.maximum(np.sqrt((idf**2).sum(1, keepdims=True)), TINY)
@@ -110,18 +110,16 @@ def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
     """float32 [n, dimensions], the unit-length mean of the tokens' vectors."""
     means = []
-    for block in _blocks(texts, "adding up the tokens"):
+    for block in _blocks(texts):
         input_ids = token_ids(backbone.tokenizer, block, len(table) - 1, special=False, mask=False)["input_ids"]
         sums = table[input_ids].sum(axis=1)
         means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
     return np.concatenate(means)
 
 
-def _blocks(texts: Sequence[str], what: str) -> Iterator[Sequence[str]]:
-    pace = Pace(len(texts), f"{what} of {len(texts):,} rows")
+def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(texts), ROWS_PER_BLOCK):
         yield texts[start : start + ROWS_PER_BLOCK]
-        pace.advance(len(texts[start : start + ROWS_PER_BLOCK]))
 
 
 def _fit(
@@ -138,7 +136,7 @@ def _fit(
         [table, mixing, bias], max_iter=parameters.iterations, history_size=5, line_search_fn="strong_wolfe"
     )
     # A line search now and then takes a step more than an iteration, and convergence may save some.
-    pace = Pace(parameters.iterations * 5 // 4, f"training the linear student on {len(static):,} rows")
+    pace = progress.Pace(parameters.iterations * 5 // 4, f"training the linear student on {len(static):,} rows")
 
     def closure() -> torch.Tensor:
         logits = inputs @ table.detach().numpy() + static @ mixing.detach().numpy() + bias.detach().numpy()
