@@ -5,7 +5,7 @@ import time
 
 log = logging.getLogger("handful.progress")
 
-SECONDS_BETWEEN_LINES = 2.0
+SECONDS_BETWEEN_LINES = 5.0
 SECONDS_OF_A_RATE = 10.0  # before that, how fast it goes is not known well enough to promise anything
 
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ class Vectors:
         return min(whole_keys, whole_rows // self.row_bytes)
 
     def find(self, wanted: Array) -> Array:
-        """The row of each wanted key, -1 where there is none; int64 [n]. The keys are read a part at a time."""
+        """The row of each of the distinct wanted keys, -1 where there is none; int64 [n]."""
+        # The keys on disk are read a part at a time: their number is not bounded, that of the wanted ones is.
         found = np.full(len(wanted), -1, np.int64)
         order = np.argsort(wanted)
         ascending = wanted[order]
@@ -105,6 +106,7 @@ def _read(file: int, whole: memoryview, offset: int) -> None:
 def remove_unused(folder: Path, prefix: str, seconds: float) -> None:
     """Remove those whose name begins with `prefix` and that nobody has opened for so long."""
     for keys in folder.glob(f"{prefix}*{KEYS}"):
-        if time.time() - keys.stat().st_mtime > seconds:
-            keys.with_suffix(VECTORS).unlink(missing_ok=True)
-            keys.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # somebody else was as tidy at the same time
+            if time.time() - keys.stat().st_mtime > seconds:
+                keys.with_suffix(VECTORS).unlink(missing_ok=True)
+                keys.unlink(missing_ok=True)

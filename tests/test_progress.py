@@ -49,7 +49,7 @@ def test_long_work_is_spoken_of_now_and_then_and_quick_work_not_at_all(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "handful")
-    for step, least, most in ((0.001, 0, 0), (0.5, 20, 25)):
+    for step, least, most in ((0.001, 0, 0), (0.5, 8, 10)):
         caplog.clear()
         pace = Pace(100, "embedding")
         for _ in range(100):

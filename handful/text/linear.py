@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
 
+from handful import progress
 from handful.distillation import Trained
-from handful.progress import Pace
 from handful.text import ngrams
 from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent
@@ -66,7 +66,7 @@ def _static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
     """float32 [n, dimensions], the unit-length mean of the tokens' vectors."""
     means = []
-    for block in ngrams.blocks(texts, "adding up the tokens"):
+    for block in ngrams.blocks(texts):
         input_ids = token_ids(backbone.tokenizer, block, len(table) - 1, special=False, mask=False)["input_ids"]
         sums = table[input_ids].sum(axis=1)
         means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
@@ -87,7 +87,7 @@ def _fit(
         [table, mixing, bias], max_iter=parameters.iterations, history_size=5, line_search_fn="strong_wolfe"
     )
     # A line search now and then takes a step more than an iteration, and convergence may save some.
-    pace = Pace(parameters.iterations * 5 // 4, f"training the linear student on {len(static):,} rows")
+    pace = progress.Pace(parameters.iterations * 5 // 4, f"training the linear student on {len(static):,} rows")
 
     def closure() -> torch.Tensor:
         logits = inputs @ table.detach().numpy() + static @ mixing.detach().numpy() + bias.detach().numpy()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from handful.progress import Pace
 from handful.text.prediction import BUCKETS, ngram_buckets
 
 ROWS_PER_BLOCK = 1024
@@ -24,7 +23,7 @@ class Vocabulary:
 def vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
     """The `limit` most frequent character n-grams up to `longest`, words and word pairs of the texts."""
     frequency = np.zeros(BUCKETS + 1, np.int64)
-    for block in blocks(texts, "counting the n-grams"):
+    for block in blocks(texts):
         rows = np.sort(ngram_buckets(block, longest), axis=1)
         first = np.concatenate([np.ones((len(rows), 1), bool), rows[:, 1:] != rows[:, :-1]], axis=1)
         frequency += np.bincount(rows[first], minlength=BUCKETS + 1)
@@ -41,7 +40,7 @@ def vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
 def matrix(texts: Sequence[str], known: Vocabulary, longest: int) -> csr_matrix:
     """Sparse float32 [n, table rows], unit rows; every occurrence of an n-gram counts."""
     lengths, columns, values = [], [], []
-    for block in blocks(texts, "weighing the n-grams"):
+    for block in blocks(texts):
         slots = known.slot_of[ngram_buckets(block, longest)]
         idf = known.idf[slots]
         idf /= np.maximum(np.sqrt((idf**2).sum(1, keepdims=True)), TINY)
@@ -55,9 +54,7 @@ def matrix(texts: Sequence[str], known: Vocabulary, longest: int) -> csr_matrix:
     return counted
 
 
-def blocks(texts: Sequence[str], what: str) -> Iterator[Sequence[str]]:
-    """The texts in parts that fit into memory as n-grams or tokens; says how far `what` is."""
-    pace = Pace(len(texts), f"{what} of {len(texts):,} rows")
+def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in parts that fit into memory as n-grams or tokens."""
     for start in range(0, len(texts), ROWS_PER_BLOCK):
         yield texts[start : start + ROWS_PER_BLOCK]
-        pace.advance(len(texts[start : start + ROWS_PER_BLOCK]))
