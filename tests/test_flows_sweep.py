@@ -92,6 +92,9 @@ def root(tmp_path: Path) -> Path:
     files = {"tune.py": TUNE, "test.py": TEST, "params.yaml": PARAMS.replace("RAN", str(tmp_path / "ran.txt"))}
     for name, text in files.items():
         (root / name).write_text(text, encoding="utf-8")
+    metrics = root / "data" / "evaluate" / "metrics.json"
+    metrics.parent.mkdir()
+    metrics.write_text('{"accuracy": 0.99}', encoding="utf-8")  # of an earlier run, and of the test rows
     settle(root)
     commit(root)
     return root
