@@ -54,7 +54,7 @@ while Path(values["ran"]).with_name("hold").exists():
     time.sleep(0.05)
 if values["select"]["kind"] == "broken":
     sys.exit("There is nothing to select by broken.")
-accuracy = 0.9 - 0.1 * abs(math.log(strength / 30)) + (0.05 if seed == 2 and strength == 10.0 else 0.0)
+accuracy = 0.9 - 0.1 * abs(math.log(strength / 30)) + (0.07 if seed == 2 and strength == 10.0 else 0.0)
 figures = {"accuracy": accuracy, "log_loss": 1 - accuracy} if values["examined"] else {"accuracy": None}
 folder = Path(sys.argv[2])
 folder.mkdir(parents=True)
