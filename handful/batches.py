@@ -54,7 +54,7 @@ class Room:
             )
         self.rows = (tried + 1) // 2
         torch.cuda.empty_cache()
-        log.warning("Out of GPU memory with %d rows at once: going on with %d, to the same result", tried, self.rows)
+        log.warning("Out of GPU memory with %d rows at once: going on with %d, as one batch", tried, self.rows)
 
 
 def compute(work: Callable[[Sequence[Any]], np.ndarray], rows: Sequence[Any], room: Room) -> np.ndarray:
