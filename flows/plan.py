@@ -51,6 +51,7 @@ class Sweep(Section):
     objective: Literal["accuracy", "log_loss"]
     at_once: Count
     runner: Annotated[InProcess | Ray, Field(discriminator="kind")]
+    fixed: dict[str, bool | int | float | str | None]  # in all trials, and never written into params.yaml
     space: Annotated[dict[Key, Annotated[Number | Choice, Field(discriminator="kind")]], Field(min_length=1)]
 
 

@@ -32,7 +32,7 @@ class Study:
     def begin(self, root: Path) -> None:
         """Begin with what is committed; or go on, if nothing has changed since."""
         commit, params = git(root, "rev-parse", "HEAD").strip(), git(root, "show", f"HEAD:{PARAMS}")
-        settings = self.sweep.model_dump(mode="json", include={"seeds", "objective", "space"})
+        settings = self.sweep.model_dump(mode="json", include={"seeds", "objective", "fixed", "space"})
         ours = {"commit": commit, **settings, "first": {key: look_up(params, key) for key in self.sweep.space}}
         self.space = {key: distribution(key, tried, ours["first"][key]) for key, tried in self.sweep.space.items()}
         if "of" not in self.known.user_attrs:
@@ -59,8 +59,8 @@ class Study:
     def trials(self, root: Path, point: FrozenTrial) -> list[Experiment]:
         """Return the experiments of a point, one for each seed."""
         revision, name = self.known.user_attrs["of"]["commit"], f"{self.sweep.name}-{point.number}"
-        values = self.values(point)
-        return [Experiment(root, revision, f"{name}-seed{seed}", values | {"seed": seed}) for seed in self.sweep.seeds]
+        given = {seed: self.values(point) | self.sweep.fixed | {"seed": seed} for seed in self.sweep.seeds}
+        return [Experiment(root, revision, f"{name}-seed{seed}", values) for seed, values in given.items()]
 
     def values(self, point: FrozenTrial) -> dict[str, Any]:
         """Return what stands in params.yaml at this point."""

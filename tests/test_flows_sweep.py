@@ -81,6 +81,7 @@ SWEEP: dict[str, Any] = {
     "objective": "accuracy",
     "at_once": 2,
     "runner": {"kind": "in_process"},
+    "fixed": {},
     "space": {"probe.strength": {"kind": "decimal", "low": 10.0, "high": 40.0, "logarithmic": True}},
 }
 FILE = "data/pretrain_transfer/crossvalidation.json"
@@ -234,6 +235,13 @@ def test_a_sweep_does_not_go_on_with_other_seeds_or_on_another_commit(root: Path
         begun(root, settle(root))
 
 
+def test_what_is_fixed_is_so_in_every_trial_and_no_part_of_a_point(root: Path) -> None:
+    study = begun(root, settle(root, fixed={"select.kind": "random"}))
+    [point] = study.ask()
+    assert [one.values["select.kind"] for one in study.trials(root, point)] == ["random", "random"]
+    assert "select.kind" not in study.values(point)
+
+
 def test_what_params_has_must_be_among_what_is_tried(root: Path) -> None:
     outside = {"probe.strength": {"kind": "decimal", "low": 20.0, "high": 30.0, "logarithmic": False}}
     with pytest.raises(SweepError, match=r"probe\.strength is 10\.0"):
@@ -253,6 +261,7 @@ def test_the_sweep_of_this_repository_fits_its_params() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     for key, tried in settings.space.items():
         distribution(key, tried, look_up(params, key))
+    assert look_up(put(params, settings.fixed), "pretrain_transfer.minimum_rows") == 0
     assert objective(read_stages(PROJECT)).name == "pretrain_transfer"
 
 
