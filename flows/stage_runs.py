@@ -76,5 +76,5 @@ def _is_over(started: Started, wrong: list[str]) -> bool:
             )
             client.set_flow_run_state(started.run, state)
     if state.is_final() and not state.is_completed():
-        wrong.append(f"{state.name}: {state.message}")
+        wrong.append(f"Stage {started.stage.name} {state.name}: {state.message}")
     return bool(state.is_final())
