@@ -53,7 +53,7 @@ def run_stages(night: Night, stages: list[Stage]) -> None:
                     get_run_logger().warning("%s: %s Once more.", one.stage.name, state.message)
                     under_way.append(_start(night, one.stage, stages, again=True))
                     continue
-                wrong += [] if state.is_completed() else [f"{state.name}: {state.message}"]
+                wrong += [] if state.is_completed() else [f"Stage {one.stage.name} {state.name}: {state.message}"]
                 if one.handed and not wrong:
                     bring_home(night, one.stage, get_run_logger().info)
                 done.add(one.stage.name)

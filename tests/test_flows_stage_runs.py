@@ -88,4 +88,4 @@ def test_a_stage_whose_run_crashed_is_started_once_more(found: dict[str, str]) -
 
 
 def test_a_stage_whose_run_crashed_twice_fails_the_night_in_the_words_of_the_run(found: dict[str, str]) -> None:
-    assert found["twice"] == "Crashed: Gone again."
+    assert found["twice"] == "Stage only Crashed: Gone again."
