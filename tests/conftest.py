@@ -71,6 +71,7 @@ def small_repository(folder: Path) -> Path:
     values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     values["raw"] = "data/raw/small"
     values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4}
+    values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"minimum_steps": 4}
     values["pretrain_transfer"]["minimum_rows"] = 0
     values["distill"]["students"].append(SECOND_STUDENT)
     values["distill"]["transfer_rows"] = 200
