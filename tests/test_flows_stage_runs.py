@@ -8,6 +8,7 @@ import sys
 import pytest
 from toy_graph import PROJECT, toy_repository
 
+pytestmark = pytest.mark.slow
 GRAPH = "stages:\n  only:\n    cmd: 'true'\n"
 NIGHTS = """
 import json, sys, threading, time

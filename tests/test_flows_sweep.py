@@ -127,6 +127,7 @@ def ran(root: Path) -> list[str]:
     return sorted(file.read_text(encoding="utf-8").splitlines()) if file.exists() else []
 
 
+@pytest.mark.slow
 def test_trials_are_experiments_and_the_best_on_average_becomes_params_by_one_command(root: Path) -> None:
     said = command(root, "flows.sweep", "run").stdout
     assert status(root) == ""
