@@ -3,17 +3,15 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from flows.commands import CommandError, dvc, git, introduce
+from flows import origin
+from flows.collect import collect
+from flows.commands import CommandError, git, introduce
 from flows.night import HOME, Night, NightError
-from flows.worktree import only_night, only_one, share_cache
+from flows.worktree import only_night, only_one
 from handful import registry
 from handful.errors import HandfulError
-from handful.registry import ARTIFACT
-
-KINDS = ("heads", "tags", "exps")  # of what git refers to, and DVC can look into
 
 
 def main() -> None:
@@ -25,7 +23,7 @@ def main() -> None:
     if arguments.keep < 1:
         parser.error(f"--keep must be at least 1, got {arguments.keep}")
     try:
-        sys.stdout.write(f"{clean(Path.cwd(), arguments.keep, arguments.remote)}\n")
+        _say(clean(Path.cwd(), arguments.keep, arguments.remote))
     except (CommandError, HandfulError, NightError) as error:
         sys.exit(str(error))
 
@@ -38,6 +36,8 @@ def clean(root: Path, keep: int, remote: bool) -> str:
     with only_night(root) as ours, only_one(root, "sweep") as too:
         if not (ours and too):
             raise NightError("A night is running, or a sweep, and no commit names its data yet. Clean up after it.")
+        if remote:  # which is origin's too: what others pushed and promoted there needs its data
+            origin.fetch_all(root, _say)
         known = registry.read(root)
         promoted = {move.version for move in known.assignments}
         old = {one.revision for one in known.versions[:-keep] if one.name not in promoted}
@@ -46,34 +46,11 @@ def clean(root: Path, keep: int, remote: bool) -> str:
                 shutil.rmtree(night.results)
         git(root, "worktree", "prune")
         introduce(root)
-        return _collect(root, old, ["--cloud"] if remote else [])
+        return collect(root, old, ["--cloud"] if remote else [])
 
 
-def _collect(root: Path, old: set[str], options: list[str]) -> str:
-    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone."""
-    folder = root / HOME / "clean"
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        git(root, "clone", "--quiet", "--shared", "--no-tags", str(root), str(folder))
-        git(folder, "checkout", "--quiet", "--detach")
-        git(folder, "fetch", "--quiet", "--no-tags", "origin", *(f"+refs/{kind}/*:refs/{kind}/*" for kind in KINDS))
-        for name in _names(folder, old):
-            git(folder, "update-ref", "-d", name)
-        if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
-            git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
-        share_cache(root, folder)
-        command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments", *options]
-        return dvc(folder, *command).strip()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _names(folder: Path, old: set[str]) -> Iterator[str]:
-    ours = [f"refs/tags/{ARTIFACT}@*", "refs/heads/nightly/*", "refs/remotes/origin/nightly/*"]
-    for line in git(folder, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", *ours).splitlines():
-        name, *revisions = line.split()
-        if old & set(revisions):
-            yield name
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 if __name__ == "__main__":

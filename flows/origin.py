@@ -7,13 +7,25 @@ from flows.commands import CommandError, git, over_network
 from handful.registry import TAGS
 
 SECONDS = 600.0
-BRANCHES = "refs/heads/nightly/*:refs/remotes/origin/nightly/*"
+BRANCHES = "refs/heads/*:refs/remotes/origin/*"
 
 
 def fetch(root: Path, say: Callable[[str], None]) -> None:
-    """Learn of other clones' nights and of what is at prod; what a version is, origin knows best."""
+    """Learn of origin's branches and of what is at prod; what a version is, origin knows best."""
     if exists(root):
         command = ["fetch", "--quiet", "--no-tags", "origin", *(f"+{names}" for names in (BRANCHES, *TAGS))]
+        over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
+
+
+def fetch_all(root: Path, say: Callable[[str], None]) -> None:
+    """Learn of every branch and tag that origin has.
+
+    Raises:
+        CommandError: origin cannot be reached, or has another commit under a tag of this clone.
+    """
+    fetch(root, say)
+    if exists(root):
+        command = ["fetch", "--quiet", "--no-tags", "origin", "refs/tags/*:refs/tags/*"]
         over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
 
 

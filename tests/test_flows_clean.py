@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from toy_graph import commit
 
+from flows import commands
 from flows.clean import clean
-from flows.commands import dvc, git
+from flows.commands import CommandError, dvc, git
 from flows.night import NightError
 from flows.worktree import only_night
 from handful import registry
@@ -90,6 +91,41 @@ def test_the_remote_is_cleaned_only_when_told(root: Path, tmp_path: Path) -> Non
     assert len(list((tmp_path / "store").rglob("??/*"))) == there
     clean(root, 1, remote=True)
     assert len(list((tmp_path / "store").rglob("??/*"))) == there - 2
+
+
+def test_what_others_promoted_and_pushed_stays_on_the_remote_that_is_shared(root: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    dvc(root, "remote", "add", "--local", "--default", "store", str(store))
+    git(tmp_path, "init", "--quiet", "--bare", "origin.git")
+    git(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    git(root, "push", "--quiet", "origin", "HEAD", "refs/tags/*:refs/tags/*")
+    dvc(root, "push", "--quiet", "--all-tags")
+    other = Path(shutil.copytree(root, tmp_path / "other", symlinks=True))
+    registry.promote(other, "v4")
+    registry.push(other)
+    git(other, "checkout", "--quiet", "-b", "colleague")
+    make(other, "rows of a colleague\n")
+    commit(other)
+    dvc(other, "push", "--quiet")
+    git(other, "push", "--quiet", "origin", "colleague")
+    there = set(store.rglob("??/*"))
+    assert clean(root, 1, remote=True)
+    assert (
+        len(there - set(store.rglob("??/*"))) == 1
+    )  # the student of v1, which alone was neither at prod nor is among the last
+
+
+def test_the_remote_is_not_cleaned_where_origin_cannot_be_asked(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "PAUSES_SECONDS", (0.1, 0.1))
+    dvc(root, "remote", "add", "--local", "--default", "store", "../store")
+    dvc(root, "push", "--quiet", "--all-tags")
+    git(root, "remote", "add", "origin", str(tmp_path / "gone.git"))
+    there = len(list((tmp_path / "store").rglob("??/*")))
+    with pytest.raises(CommandError, match=r"gone\.git"):
+        clean(root, 1, remote=True)
+    assert len(list((tmp_path / "store").rglob("??/*"))) == there
 
 
 def test_nothing_is_cleaned_while_a_night_runs(root: Path) -> None:

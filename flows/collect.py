@@ -1,0 +1,41 @@
+"""`dvc gc` with every branch and tag in view, here and at origin, but those that stand at an old version alone."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.commands import dvc, git
+from flows.night import HOME
+from flows.worktree import share_cache
+from handful.registry import ARTIFACT
+
+# What git refers to, and as what DVC will look into it: it knows the branches of the clone alone, not those of origin.
+REFERENCES = {"heads": "heads", "tags": "tags", "exps": "exps", "remotes": "heads/remotes"}
+
+
+def collect(root: Path, old: set[str], options: list[str]) -> str:
+    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone."""
+    folder = root / HOME / "clean"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        git(root, "clone", "--quiet", "--shared", "--no-tags", str(root), str(folder))
+        git(folder, "checkout", "--quiet", "--detach")
+        names = [f"+refs/{there}/*:refs/{here}/*" for there, here in REFERENCES.items()]
+        git(folder, "fetch", "--quiet", "--no-tags", "origin", *names)
+        for name in _names(folder, old):
+            git(folder, "update-ref", "-d", name)
+        if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
+            git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
+        share_cache(root, folder)
+        command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments", *options]
+        return dvc(folder, *command).strip()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _names(folder: Path, old: set[str]) -> Iterator[str]:
+    ours = [f"refs/tags/{ARTIFACT}@*", "refs/heads/nightly/*", "refs/heads/remotes/origin/nightly/*"]
+    for line in git(folder, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)", *ours).splitlines():
+        name, *revisions = line.split()
+        if old & set(revisions):
+            yield name
