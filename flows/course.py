@@ -1,39 +1,25 @@
 """The course of a night from the first look at origin to prod. Each step may be repeated, so one cut short goes on."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from flows import champion, inputs, origin, versions
 from flows.commands import CommandError, git
-from flows.graph import Stage, read_stages
-from flows.night import Night, NightError
-from flows.outcome import KEPT, PROMOTED, UNCHANGED, Outcome
-from flows.worktree import begin, nights
+from flows.graph import read_stages
+from flows.night import NightError
+from flows.outcome import UNCHANGED, Outcome
+from flows.telling import Hands, tell, tell_late
+from flows.worktree import begin
 from handful import registry
 
 
-@dataclass(frozen=True)
-class Hands:
-    """Who does what is not git's and DVC's: runs the stages, shows people how it ended, and says what happens."""
-
-    run: Callable[[Night, list[Stage]], None]
-    show: Callable[[Outcome, list[Stage]], None]
-    say: Callable[[str], None]
-
-
 def pass_night(root: Path, date: str, hands: Hands) -> Outcome:
-    """Bring the night of this date to its end, after what an earlier one left to be told."""
+    """Bring the night of this date to its end, after what earlier ones left to be told."""
     try:
         origin.fetch(root, hands.say)
     except CommandError as error:  # the stages do not need it, and when they are done it may be back
         hands.say(f"{error}\nThe night goes on with what is known here.")
-    for late in [night for night in nights(root) if night.is_committed()]:
-        if late.is_elsewhere():
-            late.forget()
-        elif (outcome := _tell(late, hands)).night.name.startswith(date):
-            return outcome
-    return _work(root, date, hands)
+    told = tell_late(root, date, hands)
+    return told if told and told.night.name.startswith(date) else _work(root, date, hands)
 
 
 def _work(root: Path, date: str, hands: Hands) -> Outcome:
@@ -57,17 +43,4 @@ def _work(root: Path, date: str, hands: Hands) -> Outcome:
     champion.fill(night.folder, stages, known.champion, hands.say)
     hands.run(night, stages)
     versions.commit(night, stages, versions.read_verdict(night, stages))
-    return _tell(night, hands)
-
-
-def _tell(night: Night, hands: Hands) -> Outcome:
-    stages, before = read_stages(night.folder), registry.read(night.root).champion
-    verdict = versions.read_verdict(night, stages)
-    versions.push(night, stages, hands.say)
-    version = versions.register(night, hands.say)
-    against = versions.promote(night, version, verdict, hands.say)
-    kind, reason = (KEPT, against) if against else (PROMOTED, verdict.reason)
-    outcome = Outcome(kind, reason, night, version, before, verdict)
-    hands.show(outcome, stages)
-    night.finish()
-    return outcome
+    return tell(night, hands)

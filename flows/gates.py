@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flows.artifacts import readable
-from flows.graph import Stage
+from flows.graph import DEFINITION, GraphError, Stage
 from flows.markdown import section, table
 from flows.meta import Gate
 from flows.night import Night
@@ -15,7 +15,11 @@ def said(night: Night, stages: list[Stage]) -> Iterator[str]:
     """Give a section for each gate that has something to say tonight."""
     for title, gate in [found for stage in stages for found in stage.gates.items()]:
         content = json.loads((night.folder / gate.file).read_text(encoding="utf-8"))
-        rows = [[_cell(record[column]) for column in gate.columns] for record in _records(content, gate)]
+        try:
+            rows = [[_cell(record[column]) for column in gate.columns] for record in _records(content, gate)]
+        except KeyError as error:
+            where = f"{DEFINITION}, meta, gates, {title}"
+            raise GraphError(f"{where}: {gate.file} has no {error}. Correct that name.") from None
         yield from section(title, table([column.replace("_", " ") for column in gate.columns], rows))
 
 

@@ -1,18 +1,15 @@
 """The night's page, which answers in the morning: what changed, what was decided, how good, and what to do next."""
 
-import csv
-import shutil
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
+from flows.announced import keep, shown
 from flows.artifacts import read_metrics, readable
 from flows.commands import git
 from flows.gates import said
 from flows.graph import Stage
 from flows.inputs import LOCK
-from flows.markdown import MOST_ROWS, section, table
-from flows.night import Night
+from flows.markdown import section, table
 from flows.outcome import Outcome
 from handful import registry
 
@@ -22,11 +19,20 @@ def page(outcome: Outcome, stages: list[Stage]) -> str:
     night = outcome.night
     parts = [f"# Night of {night.name}: {outcome.kind}", outcome.reason]
     if outcome.version and outcome.verdict:
-        parts += section("Champion beside challenger", _compared(outcome, stages))
-        parts += section("What changed since the version before", _changed(outcome, stages))
-        parts += said(night, stages)
-        parts += [part for name, path in _keep(night, stages) for part in _result(name, path)]
+        try:
+            parts += _details(outcome, stages)
+        except Exception as error:  # the world knows of the student already; a typo in `meta` costs the page alone
+            parts.append(f"The rest of this page could not be written. {type(error).__name__}: {error}")
     return "\n\n".join([*parts, *left_out(night.root)]) + "\n"
+
+
+def _details(outcome: Outcome, stages: list[Stage]) -> Iterator[str]:
+    yield from section("Champion beside challenger", _compared(outcome, stages))
+    yield from section("What changed since the version before", _changed(outcome, stages))
+    kept = keep(outcome.night, stages)
+    yield from said(outcome.night, stages)
+    for name, path in kept.items():
+        yield from shown(name, path)
 
 
 def left_out(root: Path) -> list[str]:
@@ -59,18 +65,3 @@ def _changed(outcome: Outcome, stages: list[Stage]) -> str:
     said = git(outcome.night.root, "diff", "--numstat", earlier[-1].revision, outcome.night.revision).splitlines()
     rows = [[path, more, less] for more, less, path in (line.split("\t") for line in said) if path not in made]
     return table(["file", "lines more", "lines less"], rows)
-
-
-def _keep(night: Night, stages: list[Stage]) -> Iterator[tuple[str, Path]]:
-    for name, path in [(name, night.folder / path) for stage in stages for name, path in stage.announce.items()]:
-        if path.is_file():  # a student is got by its version
-            night.results.mkdir(parents=True, exist_ok=True)
-            yield name.capitalize(), Path(shutil.copy(path, night.results))
-
-
-def _result(name: str, path: Path) -> list[str]:
-    if path.suffix != ".csv":
-        return [f"{name}: `{path}`"]
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = islice(csv.reader(file), MOST_ROWS + 2)
-    return section(name, f"The first of `{path}`:\n\n{table(header, rows)}")

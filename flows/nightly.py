@@ -13,18 +13,20 @@ from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
 from flows.commands import CommandError, introduce
-from flows.course import Hands, pass_night
+from flows.course import pass_night
 from flows.graph import GraphError, Stage
 from flows.night import NightError
 from flows.night_summary import left_out, page
 from flows.outcome import STOPPED, Outcome
 from flows.stage_runs import run_stages
+from flows.telling import Hands
 from flows.worktree import only_night
+from handful import registry
 from handful.errors import HandfulError
 
 FORESEEN = (NightError, CommandError, GraphError, HandfulError)  # their texts say all that a person needs
 KEY = "night"
-STAYS = "What was at prod stays there. Started again on the same date, the night goes on where it stopped."
+AGAIN = "Started again on the same date, the night goes on where it stopped."
 
 
 @flow(name="nightly", flow_run_name="nightly")
@@ -36,12 +38,18 @@ def nightly() -> State[Any]:
         if not ours:
             return Completed(message="Another night is running; this one ends here.")
         introduce(root)
+        before = _at_prod(root)
         try:
             outcome = pass_night(root, date, Hands(run_stages, _show, get_run_logger().info))
         except Exception as error:  # whatever it was: who waits for the event must hear of it
             reason = str(error) if isinstance(error, FORESEEN) else f"{type(error).__name__}: {error}"
             _tell(STOPPED, date, reason, None)
-            text = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", STAYS, *left_out(root)]
+            text = [
+                f"# Night of {date}: stopped",
+                f"```text\n{reason}\n```",
+                f"{_moved(before, _at_prod(root))} {AGAIN}",
+                *left_out(root),
+            ]
             create_markdown_artifact("\n\n".join(text), key=KEY)
             if isinstance(error, FORESEEN):
                 return Failed(message=reason)
@@ -49,6 +57,15 @@ def nightly() -> State[Any]:
         version = outcome.version.name if outcome.version else None
         _tell(outcome.kind, date, outcome.reason, version)
         return Completed(message=f"{version} {outcome.kind}. {outcome.reason}")
+
+
+def _at_prod(root: Path) -> str | None:
+    champion = registry.read(root).champion
+    return champion.name if champion else None
+
+
+def _moved(before: str | None, now: str | None) -> str:
+    return "What was at prod stays there." if now == before else f"{now} came to prod before that."
 
 
 def _show(outcome: Outcome, stages: list[Stage]) -> None:

@@ -36,7 +36,7 @@ def nights(root: Path) -> list[Night]:
 def begin(root: Path, date: str) -> Night:
     """Give the night of this date a worktree at the clone's HEAD; one that was cut short keeps the results it has."""
     for night in nights(root):
-        if not night.name.startswith(date) or not _is_whole(night):
+        if not night.is_committed() and not (night.name.startswith(date) and _is_whole(night)):
             night.forget()  # what its stages made is in the cache
     names = (date if number == 1 else f"{date}-{number}" for number in count(1))
     candidates = (Night(root, name) for name in names)

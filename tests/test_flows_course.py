@@ -14,11 +14,12 @@ from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
 from flows.commands import CommandError, dvc, git
-from flows.course import Hands, pass_night
+from flows.course import pass_night
 from flows.graph import Stage
 from flows.launch import StageError, launch
 from flows.night import Night, NightError
 from flows.outcome import KEPT, PROMOTED, UNCHANGED, Outcome
+from flows.telling import Hands
 from handful import registry
 
 DATE = "2026-11-22"

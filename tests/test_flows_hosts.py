@@ -13,7 +13,7 @@ from toy_graph import PROJECT, SHORT, commit, toy_repository
 from flows import commands
 from flows.checkout import VISITS, VisitError
 from flows.commands import dvc, git
-from flows.course import Hands, pass_night
+from flows.course import pass_night
 from flows.gpus import VARIABLE, shares
 from flows.graph import Stage, read_stages
 from flows.handover import Handed, bring_home, hand_over
@@ -23,6 +23,7 @@ from flows.needs import needs
 from flows.night import Night, NightError
 from flows.outcome import PROMOTED
 from flows.place import place
+from flows.telling import Hands
 from flows.visit import give_back, visit
 from flows.worktree import begin
 
