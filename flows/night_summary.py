@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows import origin
 from flows.announced import keep, shown
 from flows.artifacts import read_metrics, readable
 from flows.commands import git
@@ -36,11 +37,14 @@ def _details(outcome: Outcome, stages: list[Stage]) -> Iterator[str]:
 
 
 def left_out(root: Path) -> list[str]:
-    """Name what lies in the clone and was no part of the night, because nobody committed it."""
+    """Name what was no part of the night, because nobody committed it or nobody joined it with the clone's commits."""
     names = git(root, "status", "--porcelain").splitlines()
-    return section(
-        "Not part of the night, because it is not committed", table(["file"], ([name[3:]] for name in names))
-    )
+    missing = origin.latest(root)[1] if git(root, "rev-list", "-1", "--all") else 0
+    apart = f"Commits at origin: {missing}. This clone has commits of its own, so join the two by git pull."
+    return [
+        *section("Not part of the night, because it is not committed", table(["file"], ([name[3:]] for name in names))),
+        *section("Not part of the night, because it is at origin alone", apart if missing else ""),
+    ]
 
 
 def _compared(outcome: Outcome, stages: list[Stage]) -> str:

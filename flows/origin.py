@@ -29,6 +29,30 @@ def fetch_all(root: Path, say: Callable[[str], None]) -> None:
         over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
 
 
+def latest(root: Path) -> tuple[str, int]:
+    """Return the commit that a night works on, and how many commits at origin it leaves out.
+
+    Where the branch at origin is merely further on than the clone's, by labels that others pushed, it is origin's.
+    Where each has commits of its own, only a person can join them, and it is the clone's.
+    """
+    ours, theirs = git(root, "rev-parse", "HEAD").strip(), _upstream(root)
+    if not theirs:
+        return ours, 0
+    own, missing = map(int, git(root, "rev-list", "--left-right", "--count", f"HEAD...{theirs}").split())
+    return (ours, missing) if own else (git(root, "rev-parse", theirs).strip(), 0)
+
+
+def _upstream(root: Path) -> str:
+    """Name origin's branch that the clone's follows, else the one of the same name; empty where there is none."""
+    branch = git(root, "rev-parse", "--symbolic-full-name", "HEAD").strip()
+    if branch == "HEAD":  # at no branch
+        return ""
+    follows = "%(if:equals=origin)%(upstream:remotename)%(then)%(upstream)%(end)"
+    name = git(root, "for-each-ref", f"--format={follows}", branch).strip()
+    same = branch.replace("refs/heads/", "refs/remotes/origin/")
+    return git(root, "for-each-ref", "--format=%(refname)", name or same).strip()
+
+
 def push(root: Path, names: Iterable[str], say: Callable[[str], None]) -> None:
     """Push branches or tags, all or none; where origin refuses, take over what it has.
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
+from flows import origin
 from flows.commands import CommandError, git
 from flows.night import HOME, Night
 
@@ -34,14 +35,14 @@ def nights(root: Path) -> list[Night]:
 
 
 def begin(root: Path, date: str) -> Night:
-    """Give the night of this date a worktree at the clone's HEAD; one that was cut short keeps the results it has."""
+    """Give the night of this date a worktree at the newest commit; one that was cut short keeps the results it has."""
     for night in nights(root):
         if not night.is_committed() and not (night.name.startswith(date) and _is_whole(night)):
             night.forget()  # what its stages made is in the cache
     names = (date if number == 1 else f"{date}-{number}" for number in count(1))
     candidates = (Night(root, name) for name in names)
     night = next(night for night in candidates if not night.is_committed() and not night.is_elsewhere())
-    head = git(root, "rev-parse", "HEAD").strip()
+    head, _ = origin.latest(root)
     if not night.folder.exists():
         git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)
     Path(git(night.folder, "rev-parse", "--absolute-git-dir").strip(), "index.lock").unlink(missing_ok=True)
