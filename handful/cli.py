@@ -79,12 +79,14 @@ def _inspect(arguments: argparse.Namespace) -> Iterator[str]:
 def _history(arguments: argparse.Namespace) -> Iterator[str]:
     from handful import history
 
+    _ask_origin(arguments.repository)
     return history.lines(arguments.repository)
 
 
 def _promote(arguments: argparse.Namespace) -> Iterator[str]:
     from handful import registry
 
+    _ask_origin(arguments.repository)
     yield _at_prod(registry.promote(arguments.repository, arguments.version).name)
     yield from _tell_origin(arguments.repository)
 
@@ -92,8 +94,16 @@ def _promote(arguments: argparse.Namespace) -> Iterator[str]:
 def _rollback(arguments: argparse.Namespace) -> Iterator[str]:
     from handful import registry
 
+    _ask_origin(arguments.repository)
     yield _at_prod(registry.roll_back(arguments.repository, arguments.to).name)
     yield from _tell_origin(arguments.repository)
+
+
+def _ask_origin(repository: Path) -> None:
+    from handful import registry
+
+    if why := registry.fetch(repository):
+        sys.stderr.write(f"handful: origin cannot be asked, so this is what is known here: {why}\n")
 
 
 def _at_prod(version: str) -> str:

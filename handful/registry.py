@@ -14,7 +14,7 @@ from handful.errors import MissingExtraError, RegistryError
 
 ARTIFACT, STAGE = "student", "prod"
 TAGS = [f"refs/tags/{ARTIFACT}{mark}*:refs/tags/{ARTIFACT}{mark}*" for mark in "@#"]
-PUSH_SECONDS = 60.0
+FETCH_SECONDS, PUSH_SECONDS = 3.0, 60.0  # a rollback must not wait for an origin that does not answer
 
 
 @dataclass(frozen=True)
@@ -159,31 +159,50 @@ def _assign(root: Path, registry: Registry, version: Version) -> Version:
     return version
 
 
+def fetch(root: Path) -> str | None:
+    """Take over what `origin` knows, where it and this repository differ; return why it could not be asked, if so."""
+    if not _has_origin(root):
+        return None
+    return _origin(root, FETCH_SECONDS, "fetch", "--quiet", "--no-tags", "origin", *(f"+{tags}" for tags in TAGS))
+
+
 def push(root: Path) -> bool:
     """Tell `origin` of every version and assignment; False if this repository has no `origin`.
 
     Raises:
-        RegistryError: origin did not take them. They stay here.
+        RegistryError: origin did not take them. If it has changed meanwhile, the change is undone here, else it stays.
     """
-    if "origin" not in _git(root, "remote").split():
+    if not _has_origin(root):
         return False
-    try:
-        _git(root, "push", "--quiet", "--atomic", "origin", *TAGS)
-    except subprocess.CalledProcessError as error:
-        said = str(error.stderr).strip()
-    except subprocess.TimeoutExpired:
-        said = f"no answer within {PUSH_SECONDS:.0f} seconds"
-    else:
+    said = _origin(root, PUSH_SECONDS, "push", "--quiet", "--atomic", "origin", *TAGS)
+    if said is None:
         return True
+    if "[rejected]" in said and fetch(root) is None:
+        raise RegistryError(
+            "Nothing was changed: origin has changed meanwhile. Look at what is at prod now (handful history), and "
+            "repeat the command if it is still right."
+        )
     raise RegistryError(
         f"The registry was changed here, but origin was not told: {said}. Who gets the student from origin still gets "
         f"the one before. Push again with: git push origin {' '.join(repr(tag) for tag in TAGS)}"
     )
 
 
-def _git(root: Path, *arguments: str) -> str:
-    settings: dict[str, Any] = {"capture_output": True, "text": True, "check": True, "timeout": PUSH_SECONDS}
-    return str(subprocess.run(["git", *arguments], cwd=root, stdin=subprocess.DEVNULL, **settings).stdout)
+def _has_origin(root: Path) -> bool:
+    done = subprocess.run(["git", "remote"], cwd=root, capture_output=True, text=True, check=False)
+    return "origin" in done.stdout.split()
+
+
+def _origin(root: Path, seconds: float, *arguments: str) -> str | None:
+    """Run git against origin; return why it failed, or None."""
+    settings: dict[str, Any] = {"capture_output": True, "text": True, "check": True, "timeout": seconds}
+    try:
+        subprocess.run(["git", *arguments], cwd=root, stdin=subprocess.DEVNULL, **settings)
+    except subprocess.CalledProcessError as error:
+        return str(error.stderr).strip()
+    except subprocess.TimeoutExpired:
+        return f"no answer within {seconds:.0f} seconds"
+    return None
 
 
 @contextmanager

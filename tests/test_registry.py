@@ -149,11 +149,53 @@ def test_the_commands_tell_origin_within_five_seconds(root: Path, tmp_path: Path
     assert command(root, "history").stdout.count("\n") == 3
 
 
+@pytest.fixture
+def shared(root: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A repository with v1 at prod, and another clone of its origin."""
+    git(tmp_path, "init", "--quiet", "--bare", "origin.git")
+    git(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
+    add_version(root, 0.5)
+    registry.promote(root, "v1")
+    git(root, "push", "--quiet", "origin", "HEAD")
+    registry.push(root)
+    git(tmp_path, "clone", "--quiet", "--no-tags", "origin.git", "other")
+    return root, tmp_path / "other"
+
+
+def test_another_clone_goes_by_what_is_at_prod_by_now(shared: tuple[Path, Path]) -> None:
+    root, other = shared
+    assert "v1.0.0" in command(other, "history").stdout
+    add_version(root, 0.75)
+    registry.promote(root, "v2")
+    registry.push(root)
+    done = command(other, "rollback")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "v1.0.0 is at prod.\nOrigin knows.\n", "")
+    assert registry.fetch(root) is None
+    assert at_prod(root) == "v1.0.0"
+
+
+def test_what_two_people_change_at_once_is_undone_for_the_second(
+    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, other = shared
+    add_version(root, 0.75)
+    registry.push(root)
+    registry.fetch(other)
+    registry.promote(root, "v2")
+    registry.push(root)
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Somebody else")
+    registry.promote(other, "v2")
+    with pytest.raises(RegistryError, match=r"Nothing was changed.*handful history"):
+        registry.push(other)
+    assert git(other, "show-ref", "--tags") == git(root, "show-ref", "--tags")
+
+
 def test_a_push_that_failed_is_said_and_what_was_promoted_stays(root: Path, tmp_path: Path) -> None:
     git(root, "remote", "add", "origin", str(tmp_path / "nowhere"))
     add_version(root, 0.5)
     done = command(root, "promote", "v1")
     assert (done.returncode, done.stdout) == (1, "v1.0.0 is at prod.\n")
+    assert "origin cannot be asked" in done.stderr
     assert "origin was not told" in done.stderr
     assert "nowhere" in done.stderr
     assert at_prod(root) == "v1.0.0"
