@@ -11,6 +11,7 @@ from flows.server import UpError
 from flows.stack import Stack
 from flows.temporary import enter_prefect
 from flows.up import up
+from flows.worktree import only_one
 
 
 def main() -> None:
@@ -32,7 +33,10 @@ def main() -> None:
     elif arguments.command == "worker":
         work(root, arguments.pool, _say)
     else:
-        was_up = up(stack, root, arguments.port, set(arguments.elsewhere.split(",")))
+        with only_one(root, "stack") as ours:
+            if not ours:
+                raise UpError("Another make up is at work in this clone. Wait for its end.")
+            was_up = up(Stack(root), root, arguments.port, set(arguments.elsewhere.split(",")))
         _say(f"{'Already up' if was_up else 'Up'}: {stack.url}")
 
 

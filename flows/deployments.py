@@ -1,19 +1,16 @@
-"""What the server must know: the work pools, one deployment for each stage, and which runs are lost."""
+"""What the server must know: the work pools, and one deployment for each stage."""
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import FlowFilter
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
-from prefect.states import Cancelled, Crashed
 from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
@@ -57,19 +54,3 @@ def deploy_stages(stages: list[Stage], root: Path) -> None:
         for deployment in client.read_deployments(flow_filter=ours):
             if deployment.name not in {stage.name for stage in stages}:
                 client.delete_deployment(deployment.id)
-
-
-def settle_lost_runs() -> None:
-    """End what an earlier server left unfinished: it would keep its place in the pool for ever, or start overdue."""
-    lost = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
-    _end(lost, Crashed(message="The server or the worker was stopped meanwhile."))
-    missed = {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": datetime.now(UTC)}}
-    _end(missed, Cancelled(message="No server was up when it was due."))
-
-
-def _end(which: dict[str, Any], state: State[Any]) -> None:
-    chosen = FlowRunFilter.model_validate(which)
-    with get_client(sync_client=True) as client:
-        while runs := client.read_flow_runs(flow_run_filter=chosen):  # page by page
-            for run in runs:
-                client.set_flow_run_state(run.id, state, force=True)

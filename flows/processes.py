@@ -1,11 +1,29 @@
 """Processes that are found again: by their id and time of start, or by a mark in their environment."""
 
+import json
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 GRACE_SECONDS = 10.0
 CLOCK_SECONDS = 2.0  # times of start are reckoned from the clock, which may be set right meanwhile
+
+
+def record(state: dict[str, Any], file: Path) -> None:
+    """Write down what was started, whole or not at all: the disk may be full, and the power may go."""
+    unfinished = file.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(state))
+    unfinished.replace(file)
+
+
+def recall(file: Path) -> dict[str, Any]:
+    """Read what was started. A file that is missing or damaged names nothing; marked processes are found without it."""
+    try:
+        return dict(json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {"processes": []}
 
 
 def find_process(pid: int, started: float) -> psutil.Process | None:

@@ -1,6 +1,5 @@
 """The running server and its workers: started once, found again, and stopped to the last process."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,9 +9,10 @@ from typing import Any
 import psutil
 
 from flows.access import Access
-from flows.processes import find_process, marked, stop_family
+from flows.processes import find_process, marked, recall, record, stop_family
 from flows.server import answers
 
+SERVER = "server"
 MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
 
 
@@ -22,7 +22,7 @@ class Stack:
     def __init__(self, root: Path, name: str = "stack") -> None:
         self.root = root
         self.file = root / ".prefect" / f"{name}.json"
-        self.state = json.loads(self.file.read_text()) if self.file.exists() else {"processes": []}
+        self.state = recall(self.file)
 
     @property
     def url(self) -> str:
@@ -37,20 +37,21 @@ class Stack:
         """Tell whether it was started with these settings."""
         return bool(self.state["settings"] == access.fingerprint)
 
-    def running(self) -> list[psutil.Process]:
+    def running(self) -> dict[str, psutil.Process]:
         """Return those of the recorded processes that live; another process with an old id is not one of them."""
-        found = [find_process(pid, started) for _, pid, started in self.state["processes"]]
-        return [process for process in found if process is not None]
-
-    def has(self, name: str) -> bool:
-        """Tell whether a process of this name was started."""
-        return name in (started for started, _, _ in self.state["processes"])
+        found = {name: find_process(pid, started) for name, pid, started in self.state["processes"]}
+        return {name: process for name, process in found.items() if process is not None}
 
     def is_up(self) -> bool:
-        """Tell whether all that was started lives and the server answers."""
-        started = self.state["processes"]
+        """Tell whether the server lives and answers, however it stands with the workers."""
         # Without the settings, an earlier version of this file has started it, and it is to be started anew.
-        return "settings" in self.state and 0 < len(started) == len(self.running()) and answers(self.url)
+        return "settings" in self.state and SERVER in self.running() and answers(self.url)
+
+    def forget_dead(self) -> None:
+        """Forget the processes that have died, so that they are started again. A night under way is left alone."""
+        living = self.running()
+        self.state["processes"] = [one for one in self.state["processes"] if one[0] in living]
+        record(self.state, self.file)
 
     def start(self, name: str, *command: str, **environment: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
@@ -61,7 +62,7 @@ class Stack:
             command = (sys.executable, "-m", "prefect", *command)
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)
         self.state["processes"].append([name, process.pid, psutil.Process(process.pid).create_time()])
-        self.file.write_text(json.dumps(self.state))
+        record(self.state, self.file)
 
     def log(self, name: str) -> Path:
         """Return the file of what a process says."""
@@ -69,10 +70,10 @@ class Stack:
 
     def stop(self) -> int:
         """Stop what was started and all that grew from it, workers before the server; return how many there were."""
-        running = self.running()
+        running = list(self.running().values())
         orphans = [process for process in marked(MARK, str(self.file)) if process not in running]
         for process in [*reversed(running), *orphans]:
             stop_family(process)
         self.file.unlink(missing_ok=True)
-        self.state = {"processes": []}
-        return len(running)
+        self.state = recall(self.file)
+        return len(running) + len(orphans)

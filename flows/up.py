@@ -12,7 +12,7 @@ from flows import environment
 from flows.access import read_access
 from flows.graph import Stage, read_stages
 from flows.server import UpError, answers, require_free
-from flows.stack import Stack
+from flows.stack import SERVER, Stack
 
 if TYPE_CHECKING:
     from flows.rules import Rules
@@ -32,6 +32,7 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
 
     rules = read_rules(root)
     if stack.is_up() and stack.obeys(access):
+        stack.forget_dead()
         _register(stack, stages, rules, elsewhere)
         return True
     stack.stop()  # what a crash has left, or what other settings have started
@@ -43,11 +44,11 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
 
 def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
     try:
-        stack.start("server", "server", "start")
+        stack.start(SERVER, "server", "start")
         wait(stack, partial(answers, stack.url), "server")
-        from flows import deployments
+        from flows import lost
 
-        deployments.settle_lost_runs()
+        lost.settle_runs()
         _register(stack, stages, rules, elsewhere)
     except BaseException:
         stack.stop()
@@ -55,10 +56,9 @@ def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str
 
 
 def _register(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
-    from flows import automations, deployments, workers
+    from flows import automations, deployments, lost, workers
 
-    root = stack.root
-    limits = deployments.work_pools(stages, root)
+    limits = deployments.work_pools(stages, root := stack.root)
     pools = deployments.create_work_pools(limits)
     deployments.deploy_stages(stages, root)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
@@ -68,6 +68,7 @@ def _register(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[
     automations.register(rules)
     for pool in (pool for pool in pools if pool not in elsewhere):
         workers.start_workers(stack, pool, limits[pool], partial(wait, stack))
+    lost.resume_night()
 
 
 def wait(stack: Stack, ready: Callable[[], bool], name: str) -> None:

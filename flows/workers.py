@@ -20,7 +20,7 @@ def start_workers(stack: Stack, pool: str, limit: int | None, wait: Callable[[Ca
     environments = shares(pool)
     for number, environment in enumerate(environments):
         process = f"worker-{pool}" if len(environments) == 1 else f"worker-{pool}-{number}"
-        if stack.has(process):
+        if process in stack.running():
             continue
         name, since = f"{_prefix(stack.root)}{number}", datetime.now(UTC)
         command = ["worker", "start", "--pool", pool, "--name", name]

@@ -9,12 +9,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from flows import environment
+from flows.access import read_access
+from flows.temporary import free_address, temporary_server
 
 SECONDS = 600.0
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -104,3 +109,19 @@ def of_stack(root: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+@contextmanager
+def server(root: Path) -> Iterator[str]:
+    """A server for the clients of this process alone, with what it keeps in `root`; its address."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    before, url = dict(os.environ), free_address()
+    try:
+        environment.enter(root, url, read_access(root))
+        with temporary_server(url, root) as wait, temporary_settings({PREFECT_API_URL: f"{url}/api"}):
+            wait()
+            yield url
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

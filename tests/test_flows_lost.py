@@ -1,0 +1,54 @@
+"""Runs whose process died, on a real server."""
+
+from collections.abc import Iterator
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State, StateType
+from running import server
+
+from flows.lost import resume_night, settle_runs
+
+
+@flow(name="nightly")
+def night() -> None:
+    """Stands for the real one, which is told by its name."""
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with server(tmp_path_factory.mktemp("server")) as _, get_client(sync_client=True) as client:
+        yield str(client.create_deployment(client.create_flow(night), "nightly"))
+
+
+def begin(deployment: str, *states: StateType) -> str:
+    """Start a run and bring it through these states."""
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(deployment)
+        for state in states:
+            client.set_flow_run_state(run.id, State(type=state), force=True)
+        return str(run.id)
+
+
+def states() -> list[str]:
+    """All runs' states, the latest first."""
+    with get_client(sync_client=True) as client:
+        return [run.state_type.name for run in sorted(client.read_flow_runs(), key=lambda run: run.created)[::-1]]
+
+
+def test_a_night_whose_process_died_is_started_once_more_and_no_oftener(deployment: str) -> None:
+    begin(deployment, StateType.FAILED)
+    resume_night()
+    assert states() == ["FAILED"]  # by its own words; the same would come again
+    begin(deployment, StateType.RUNNING)
+    resume_night()
+    assert states() == ["RUNNING", "FAILED"]
+    settle_runs()
+    resume_night()
+    resume_night()
+    assert states() == ["SCHEDULED", "CRASHED", "FAILED"]
+    begin(deployment, StateType.CRASHED)
+    begin(deployment, StateType.CRASHED)
+    resume_night()
+    assert states() == ["CRASHED", "CRASHED", "SCHEDULED", "CRASHED", "FAILED"]

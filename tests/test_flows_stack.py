@@ -1,0 +1,64 @@
+"""The record of what was started, with real processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from running import flows
+
+from flows.processes import recall, record
+from flows.stack import MARK, Stack
+from flows.worktree import only_one
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[tuple[Stack, "subprocess.Popen[bytes]"]]:
+    """A stack of a worker that lives and one that has died."""
+    (tmp_path / ".prefect").mkdir()
+    stack = Stack(tmp_path)
+    with subprocess.Popen(SLEEP, env=os.environ | {MARK: str(stack.file)}) as process:
+        started = psutil.Process(process.pid).create_time()
+        stack.state["processes"] = [["worker-flow", process.pid, started], ["worker-gpu", process.pid, started - 60]]
+        record(stack.state, stack.file)
+        yield stack, process
+        process.kill()
+
+
+def test_only_the_dead_are_forgotten_and_those_that_live_are_left_alone(
+    stack: tuple[Stack, "subprocess.Popen[bytes]"],
+) -> None:
+    stack[0].forget_dead()
+    assert Stack(stack[0].root).running().keys() == {"worker-flow"}
+    assert [name for name, _, _ in recall(stack[0].file)["processes"]] == ["worker-flow"]
+    assert stack[1].poll() is None
+
+
+def test_a_damaged_record_hides_no_process(stack: tuple[Stack, "subprocess.Popen[bytes]"]) -> None:
+    stack[0].file.write_text("")
+    assert Stack(stack[0].root).running() == {}
+    done = flows(stack[0].root, "down", PYTHONPATH=str(Path(__file__).parents[1]))
+    assert (done.returncode, done.stdout) == (0, "Down.\n")
+    assert stack[1].wait(timeout=10) != 0
+
+
+def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "stack.json"
+    record({"processes": [["server", 1, 2.0]]}, file)
+    file.with_suffix(".unfinished").mkdir()  # as a full disk would, it lets nothing be written
+    with pytest.raises(OSError, match="unfinished"):
+        record({"processes": []}, file)
+    assert recall(file) == {"processes": [["server", 1, 2.0]]}
+
+
+def test_two_at_once_do_not_start_two_stacks(tmp_path: Path) -> None:
+    with only_one(tmp_path, "stack") as ours:
+        done = flows(tmp_path, "up", PYTHONPATH=str(Path(__file__).parents[1]))
+    assert ours
+    assert done.returncode == 1
+    assert "Another make up is at work" in done.stderr
