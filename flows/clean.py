@@ -7,8 +7,9 @@ from pathlib import Path
 
 from flows import origin
 from flows.collect import collect
-from flows.commands import CommandError, git, introduce
+from flows.commands import CommandError, git
 from flows.night import HOME, Night, NightError
+from flows.unattended import introduce
 from flows.worktree import only_night, only_one
 from handful import registry
 from handful.errors import HandfulError

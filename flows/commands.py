@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flows.process_group import Limits, process_group
+from flows.unattended import unattended
 
 PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
-NIGHT = {"NAME": "Handful's night", "EMAIL": "night@localhost"}
 
 
 class CommandError(Exception):
@@ -48,24 +48,15 @@ def over_network(say: Callable[[str], None], command: Callable[[], str]) -> str:
     return command()
 
 
-def introduce(folder: Path) -> None:
-    """Let the commits and tags of this process have an author where git knows none."""
-    known = subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=folder, capture_output=True, check=False)
-    if known.returncode != 0:
-        os.environ |= {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in NIGHT.items()}
-
-
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
-    # Nobody is there to be asked for a password at night.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
     mine = {
         "PATH": path,
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
-        "GIT_TERMINAL_PROMPT": "0",
         "PYTHONPATH": str(folder),
     }
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    settings: dict[str, Any] = {"cwd": folder, "env": os.environ | mine, **pipes}
+    settings: dict[str, Any] = {"cwd": folder, "env": os.environ | unattended() | mine, **pipes}
     limits = Limits(timeout_seconds, folder)
     with process_group(command, limits, **settings) as process:
         printed, said = process.communicate()

@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.artifacts import publish
-from flows.commands import CommandError, introduce
+from flows.commands import CommandError
 from flows.course import pass_night
 from flows.graph import GraphError, Stage
 from flows.night import NightError
@@ -20,6 +20,7 @@ from flows.night_summary import left_out, page
 from flows.outcome import STOPPED, Outcome
 from flows.stage_runs import run_stages
 from flows.telling import Hands
+from flows.unattended import introduce
 from flows.worktree import only_night
 from handful import registry
 from handful.errors import HandfulError

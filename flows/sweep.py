@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.access import AccessError
-from flows.commands import CommandError, introduce
+from flows.commands import CommandError
 from flows.graph import GraphError
 from flows.plan import read_sweep
 from flows.server import UpError
 from flows.space import SweepError
 from flows.temporary import enter_prefect
+from flows.unattended import introduce
 from flows.values import PARAMS, look_up, put
 from flows.worktree import only_one
 from handful.errors import HandfulError, MissingExtraError

@@ -188,20 +188,6 @@ def test_without_a_commit_the_night_says_so(tmp_path: Path) -> None:
         night_of(toy_repository(tmp_path / "clone", SHORT))
 
 
-def test_a_night_has_an_author_where_git_knows_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in [name for name in os.environ if name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_"))]:
-        monkeypatch.delenv(variable)
-    for variable in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
-        monkeypatch.setenv(variable, os.devnull)
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "config", "user.useConfigOnly", "true")
-    with pytest.raises(CommandError, match="tell me who you are"):
-        git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "nothing")
-    commands.introduce(tmp_path)
-    git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "nothing")
-    assert git(tmp_path, "log", "--format=%an").strip() == commands.NIGHT["NAME"]
-
-
 def test_with_no_origin_and_no_dvc_remote_a_night_is_as_good(tmp_path: Path) -> None:
     root = toy_repository(tmp_path / "clone", SHORT)
     commit(root)
