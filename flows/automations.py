@@ -10,12 +10,14 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from flows.blocks import on_server
+from flows.outcome import KINDS, SKIPPED
 from flows.rules import Rule, Rules
 
 TAG = "handful"  # ours to change and to delete: an automation without it is the user's own
 HEARTBEAT, PENDING = "prefect.flow-run.heartbeat", "prefect.flow-run.Pending"
 RUNNING = "prefect.flow-run.Running"
-ENDS = {f"prefect.flow-run.{name}" for name in ("Completed", "Unchanged", "Cached", "Failed", "Cancelled", "Crashed")}
+ENDINGS = ("Completed", "Cached", *(kind.capitalize() for kind in (*KINDS, SKIPPED)), "Failed", "Cancelled", "Crashed")
+ENDS = {f"prefect.flow-run.{name}" for name in ENDINGS}
 SILENT = "Its process has shown no sign of life: it was killed, or its machine went down."
 STUCK = "It was given to a worker and did not start. It would have kept its place in the pool for ever."
 SILENT_SECONDS = 75  # two signs of life missed, and on a busy machine some patience; marked within 90

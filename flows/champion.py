@@ -3,10 +3,9 @@
 import json
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from flows.commands import dvc, git, over_network
+from flows.commands import git, transfer
 from flows.graph import Stage
 from flows.meta import Champion
 from handful.registry import Version
@@ -33,8 +32,7 @@ def _fill(root: Path, champion: Champion, version: Version | None, say: Callable
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     for name, path in champion.takes.items():
-        command = ["get", ".", path, "--rev", version.revision, "--out", str(made / name)]
-        over_network(say, partial(dvc, root, *command))
+        transfer(root, say, "get", ".", path, "--rev", version.revision, "--out", str(made / name))
     (made / NAME).write_text(label, encoding="utf-8")
     for name in (*champion.takes, NAME):
         shutil.move(made / name, target / name)

@@ -44,7 +44,8 @@ def _check_out(clone: Path, folder: Path, ref: str, commit: str, say: Callable[[
                 shutil.rmtree(left)  # of one that was killed
         git(clone, "worktree", "prune")
         origin.fetch(clone, say)  # for the champion
-        over_network(say, lambda: git(clone, "fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{ref}"))
+        command = ["fetch", "--quiet", "--no-tags", "origin", f"+{ref}:{ref}"]
+        over_network(say, lambda: git(clone, *command, timeout_seconds=origin.SECONDS))
         if git(clone, "rev-parse", ref).strip() != commit:
             raise VisitError(f"Another night of that clone has begun: {ref} at origin is no longer commit {commit}.")
         git(clone, "worktree", "add", "--quiet", "--force", "--detach", str(folder), commit)

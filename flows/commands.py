@@ -12,7 +12,11 @@ from flows.process_group import Limits, process_group
 from flows.unattended import unattended
 
 PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
+TRANSFER_SECONDS = 6 * 3600.0  # of data: one that hangs would keep out all later nights
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
+LATE = "took longer than"
+# What a second try would hear again: no leave, no password, no such thing. All else may be the network.
+HOPELESS = (*REFUSED, LATE, "Authentication failed", "could not read Username", "Permission denied", "does not exist")
 
 
 class CommandError(Exception):
@@ -22,6 +26,11 @@ class CommandError(Exception):
     def refused(self) -> bool:
         """Whether the other side was reached, and said no."""
         return any(sign in str(self) for sign in REFUSED)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the same command would only fail again."""
+        return any(sign in str(self) for sign in HOPELESS)
 
 
 def git(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> str:
@@ -36,16 +45,21 @@ def dvc(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> 
 
 
 def over_network(say: Callable[[str], None], command: Callable[[], str]) -> str:
-    """Call again what failed, after a while, unless the other side refused."""
+    """Call again what failed, after a while, where that may help."""
     for pause in PAUSES_SECONDS:
         try:
             return command()
         except CommandError as error:
-            if error.refused:
+            if error.hopeless:
                 raise
             say(f"{error}\nTrying again in {pause:.0f} seconds.")
             time.sleep(pause)
     return command()
+
+
+def transfer(folder: Path, say: Callable[[str], None], *arguments: str) -> None:
+    """Run a command of DVC that brings data from elsewhere or there."""
+    over_network(say, lambda: dvc(folder, *arguments, timeout_seconds=TRANSFER_SECONDS))
 
 
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:

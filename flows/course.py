@@ -35,7 +35,7 @@ def _work(root: Path, date: str, hands: Hands) -> Outcome:
     changes = inputs.changes(night, stages)
     if known.newest is not None and not changes:
         reason = f"Nothing has changed since {known.newest.name}, so there is no commit and no new version."
-        outcome = Outcome(UNCHANGED, reason, night, known.newest, known.champion, None)
+        outcome = Outcome(UNCHANGED, reason, night, known.newest, None)
         hands.show(outcome, stages)
         night.forget()
         return outcome

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from flows import origin
 from flows.champion import NAME
-from flows.commands import dvc, git, over_network
+from flows.commands import git, transfer
 from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.launch import StageError, launch
@@ -41,7 +41,7 @@ def can_share(root: Path) -> bool:
 def hand_over(night: Night, stage: Stage, stages: list[Stage], say: Callable[[str], None]) -> str:
     """Push what the stage starts from, so that another host may run it; return the commit that it has to check out."""
     if paths := needs(stage, night.folder):
-        over_network(say, lambda: dvc(night.folder, "push", *paths))
+        transfer(night.folder, say, "push", *paths)
     commit = _commit(night, stages)
     origin.push(night.root, [f"+{commit}:{reference(place(night.root), stage.name)}"], say)
     return commit

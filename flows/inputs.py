@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.commands import CommandError, dvc, git, over_network
+from flows.commands import CommandError, dvc, git, transfer
 from flows.graph import Stage
 from flows.night import Night
 from handful.registry import Version
@@ -28,12 +28,12 @@ def fetch_data(night: Night, say: Callable[[str], None]) -> None:
     """Bring the data that DVC tracks into the worktree; imported data as it is at its source today."""
     imports = _tracked(night.folder, only_imports=True)
     if imports:
-        over_network(say, lambda: dvc(night.folder, "update", *imports))
+        transfer(night.folder, say, "update", *imports)
     if files := _tracked(night.folder):
         try:
             dvc(night.folder, "checkout", *files)
         except CommandError:  # the clone's cache lacks it
-            over_network(say, lambda: dvc(night.folder, "pull", *files))
+            transfer(night.folder, say, "pull", *files)
 
 
 def changes(night: Night, stages: list[Stage]) -> dict[str, list[str]]:

@@ -11,7 +11,11 @@ TRAILER = "Night"  # the last line of a night's commit, by which it is known
 
 
 class NightError(Exception):
-    """A night cannot go on; what was at prod stays there."""
+    """A night cannot go on; with the stage that says so, if it was one."""
+
+    def __init__(self, text: str, stage: str | None = None) -> None:
+        super().__init__(text)
+        self.stage = stage
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class Night:
 
     root: Path
     name: str
+
+    @property
+    def date(self) -> str:
+        """The day on which it began, in UTC."""
+        return self.name[: len("2026-11-22")]
 
     @property
     def folder(self) -> Path:

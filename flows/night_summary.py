@@ -1,9 +1,7 @@
 """The night's page, which answers in the morning: what changed, what was decided, how good, and what to do next."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from flows import origin
 from flows.announced import keep, shown
 from flows.artifacts import read_metrics, readable
 from flows.commands import git
@@ -12,6 +10,7 @@ from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.markdown import section, table
 from flows.outcome import Outcome
+from flows.stopped_summary import left_out
 from handful import registry
 
 
@@ -36,28 +35,15 @@ def _details(outcome: Outcome, stages: list[Stage]) -> Iterator[str]:
         yield from shown(name, path)
 
 
-def left_out(root: Path) -> list[str]:
-    """Name what was no part of the night, because nobody committed it or nobody joined it with the clone's commits."""
-    names = git(root, "status", "--porcelain").splitlines()
-    missing = origin.latest(root)[1] if git(root, "rev-list", "-1", "--all") else 0
-    apart = f"Commits at origin: {missing}. This clone has commits of its own, so join the two by git pull."
-    return [
-        *section("Not part of the night, because it is not committed", table(["file"], ([name[3:]] for name in names))),
-        *section("Not part of the night, because it is at origin alone", apart if missing else ""),
-    ]
-
-
 def _compared(outcome: Outcome, stages: list[Stage]) -> str:
-    before = outcome.before.name if outcome.before else "none"
     for path in [path for stage in stages for path in stage.metrics]:
         metrics = read_metrics(outcome.night.folder, path)
         ours, theirs = metrics.get("student") or {}, metrics.get("champion") or {}
         numbers = {name: value for name, value in ours.items() if isinstance(value, int | float)}
         rows = ([name, readable(theirs[name]) if name in theirs else "", readable(numbers[name])] for name in numbers)
         if numbers:
-            return table(
-                ["", f"champion {before}", f"challenger {outcome.version.name if outcome.version else ''}"], rows
-            )
+            version = outcome.version.name if outcome.version else ""
+            return table(["", f"champion {theirs.get('version', 'none')}", f"challenger {version}"], rows)
     return ""
 
 

@@ -1,6 +1,7 @@
 """The nightly flow: one night at a time, its end said in its state, in an event and on a page."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from flows.commands import CommandError
 from flows.course import pass_night
 from flows.graph import GraphError, Stage
 from flows.night import NightError
-from flows.night_summary import left_out, page
-from flows.outcome import STOPPED, Outcome
+from flows.night_summary import page
+from flows.outcome import KINDS, SKIPPED, STOPPED, Outcome
 from flows.stage_runs import run_stages
+from flows.stopped_summary import stopped
 from flows.telling import Hands
 from flows.unattended import introduce
 from flows.worktree import only_night
@@ -27,54 +29,47 @@ from handful.errors import HandfulError
 
 FORESEEN = (NightError, CommandError, GraphError, HandfulError)  # their texts say all that a person needs
 KEY = "night"
-AGAIN = "Started again on the same date, the night goes on where it stopped."
 
 
-@flow(name="nightly", flow_run_name="nightly")
+def _date() -> str:
+    due = flow_run.scheduled_start_time or datetime.now(UTC)
+    return due.astimezone(UTC).date().isoformat()
+
+
+@flow(name="nightly", flow_run_name=lambda: f"nightly {_date()}")
 def nightly() -> State[Any]:
     """Retrain on what is committed and imported today; the new student comes to prod only if evaluate says so."""
-    root, due = Path.cwd(), flow_run.scheduled_start_time or datetime.now(UTC)
-    date = due.astimezone(UTC).date().isoformat()
+    root, date, outcomes = Path.cwd(), _date(), list[Outcome]()
     with only_night(root) as ours:
         if not ours:
-            return Completed(message="Another night is running; this one ends here.")
+            reason = "Another night is running; this one ends here."
+            _tell(SKIPPED, date, reason)
+            return Completed(name=SKIPPED.capitalize(), message=reason)
         introduce(root)
-        before = _at_prod(root)
+        before = registry.read(root).champion
         try:
-            outcome = pass_night(root, date, Hands(run_stages, _show, get_run_logger().info))
+            pass_night(root, date, Hands(run_stages, partial(_show, outcomes), get_run_logger().info))
         except Exception as error:  # whatever it was: who waits for the event must hear of it
             reason = str(error) if isinstance(error, FORESEEN) else f"{type(error).__name__}: {error}"
-            _tell(STOPPED, date, reason, None)
-            text = [
-                f"# Night of {date}: stopped",
-                f"```text\n{reason}\n```",
-                f"{_moved(before, _at_prod(root))} {AGAIN}",
-                *left_out(root),
-            ]
-            create_markdown_artifact("\n\n".join(text), key=KEY)
+            _tell(STOPPED, date, reason, stage=error.stage if isinstance(error, NightError) else None)
+            create_markdown_artifact(stopped(root, date, reason, before), key=KEY)
             if isinstance(error, FORESEEN):
                 return Failed(message=reason)
             raise
-        version = outcome.version.name if outcome.version else None
-        _tell(outcome.kind, date, outcome.reason, version)
-        return Completed(message=f"{version} {outcome.kind}. {outcome.reason}")
+        kind = min((one.kind for one in outcomes), key=KINDS.index)
+        said = [f"{one.version.name if one.version else None} {one.kind}. {one.reason}" for one in outcomes]
+        return Completed(name=kind.capitalize(), message="\n".join(said))
 
 
-def _at_prod(root: Path) -> str | None:
-    champion = registry.read(root).champion
-    return champion.name if champion else None
-
-
-def _moved(before: str | None, now: str | None) -> str:
-    return "What was at prod stays there." if now == before else f"{now} came to prod before that."
-
-
-def _show(outcome: Outcome, stages: list[Stage]) -> None:
+def _show(outcomes: list[Outcome], outcome: Outcome, stages: list[Stage]) -> None:
+    outcomes.append(outcome)
+    version = outcome.version.name if outcome.version else None
+    _tell(outcome.kind, outcome.night.date, outcome.reason, version)
     for stage in stages if outcome.verdict else ():
         publish(stage, outcome.night.folder, "nightly")
     create_markdown_artifact(page(outcome, stages), key=KEY)
 
 
-def _tell(kind: str, date: str, reason: str, version: str | None) -> None:
-    payload = {"date": date, "reason": reason, "version": version}
+def _tell(kind: str, date: str, reason: str, version: str | None = None, stage: str | None = None) -> None:
+    payload = {"date": date, "reason": reason, "version": version, "stage": stage}
     emit_event(f"handful.night.{kind}", resource={"prefect.resource.id": "handful.night"}, payload=payload)

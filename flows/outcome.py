@@ -6,16 +6,16 @@ from flows.night import Night
 from flows.versions import Verdict
 from handful.registry import Version
 
-PROMOTED, KEPT, UNCHANGED, STOPPED = "promoted", "kept", "unchanged", "stopped"
+KINDS = PROMOTED, KEPT, UNCHANGED = "promoted", "kept", "unchanged"  # of a night that ended well, the best news first
+STOPPED, SKIPPED = "stopped", "skipped"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a night that was not stopped ended, why, the newest version, which was at prod before, and the verdict."""
+    """How a night that was not stopped ended, why, the newest version, and the verdict."""
 
     kind: str
     reason: str
     night: Night
     version: Version | None
-    before: Version | None
     verdict: Verdict | None

@@ -58,7 +58,7 @@ def _watch(process: "subprocess.Popen[str]", group: int, limits: Limits) -> None
         if limits.disk is None or shutil.disk_usage(limits.disk).free >= FULL_BYTES:
             room = now
         if limits.seconds is not None and now - started >= limits.seconds:
-            limits.broken = f"took longer than {limits.seconds} seconds"
+            limits.broken = f"took longer than {limits.seconds:.0f} seconds"
         elif now - room >= FULL_SECONDS:
             limits.broken = f"was ended, because the disk of {limits.disk} is full (No space left on device)"
     _end(process, group)

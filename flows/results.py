@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.commands import CommandError, dvc, over_network
+from flows.commands import CommandError, over_network, transfer
 from flows.graph import Stage
 
 
@@ -18,7 +18,7 @@ def push_results(folder: Path, stage: Stage, say: Callable[[str], None]) -> None
 
 
 def _push(folder: Path, targets: list[str], stages: list[Stage], say: Callable[[str], None]) -> None:
-    over_network(say, lambda: dvc(folder, "push", "--run-cache", *targets))
+    transfer(folder, say, "push", "--run-cache", *targets)
     uncached = {(folder / path).resolve() for stage in stages for path in stage.uncached}
     if uncached:
         over_network(say, lambda: _push_uncached(folder, uncached))

@@ -40,7 +40,7 @@ def run_stages(night: Night, stages: list[Stage]) -> None:
         NightError: a stage did not complete; the text is what its run said. Those beside it have come to their end.
     """
     deploy_stages(stages, night.root)  # dvc.yaml may have got another stage since the last night
-    waiting, done, under_way, wrong = stages, set[str](), list[Started](), list[str]()
+    waiting, done, under_way, wrong = stages, set[str](), list[Started](), dict[str, str]()
     with cancelled_together():
         while (waiting and not wrong) or under_way:
             ready = [one for one in waiting if done.issuperset(one.upstream) and not wrong]
@@ -53,12 +53,12 @@ def run_stages(night: Night, stages: list[Stage]) -> None:
                     get_run_logger().warning("%s: %s Once more.", one.stage.name, state.message)
                     under_way.append(_start(night, one.stage, stages, again=True))
                     continue
-                wrong += [] if state.is_completed() else [f"Stage {one.stage.name} {state.name}: {state.message}"]
+                wrong |= {} if state.is_completed() else {one.stage.name: f"{state.name}: {state.message}"}
                 if one.handed and not wrong:
                     bring_home(night, one.stage, get_run_logger().info)
                 done.add(one.stage.name)
     if wrong:
-        raise NightError("\n".join(wrong))
+        raise NightError("\n".join(f"Stage {name} {words}" for name, words in wrong.items()), next(iter(wrong)))
 
 
 def _start(night: Night, stage: Stage, stages: list[Stage], again: bool) -> Started:

@@ -9,7 +9,6 @@ from flows.graph import Stage, read_stages
 from flows.night import Night
 from flows.outcome import KEPT, PROMOTED, Outcome
 from flows.worktree import nights
-from handful import registry
 
 
 @dataclass(frozen=True)
@@ -23,13 +22,13 @@ class Hands:
 
 def tell(night: Night, hands: Hands) -> Outcome:
     """Push the night's commit, register it, put it at prod if its verdict says so, and show that."""
-    stages, before = read_stages(night.folder), registry.read(night.root).champion
+    stages = read_stages(night.folder)
     verdict = versions.read_verdict(night, stages)
     versions.push(night, stages, hands.say)
     version = versions.register(night, hands.say)
     against = versions.promote(night, version, verdict, hands.say)
     kind, reason = (KEPT, against) if against else (PROMOTED, verdict.reason)
-    outcome = Outcome(kind, reason, night, version, before, verdict)
+    outcome = Outcome(kind, reason, night, version, verdict)
     hands.show(outcome, stages)
     for earlier in filter(Night.is_committed, nights(night.root)):
         if earlier.name < night.name:

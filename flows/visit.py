@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows import champion
 from flows.checkout import VisitError, checked_out
-from flows.commands import CommandError, dvc, git, over_network
+from flows.commands import CommandError, git, transfer
 from flows.graph import Stage, read_stages
 from flows.handover import Handed, reference
 from flows.likeness import require_alike
@@ -41,7 +41,7 @@ def visit(
         [stage] = [one for one in stages if one.name == name]
         _fill(folder, [one for one in stages if one.champion and reads(stage, one.champion.folder)], handed, say)
         if paths := needs(stage, folder):
-            over_network(say, lambda: dvc(folder, "pull", *paths))
+            transfer(folder, say, "pull", *paths)
         yield stage, folder
 
 

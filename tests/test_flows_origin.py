@@ -7,7 +7,7 @@ from toy_graph import commit
 
 from flows import origin
 from flows.commands import git
-from flows.night_summary import left_out
+from flows.stopped_summary import left_out
 
 
 @pytest.fixture

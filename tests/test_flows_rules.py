@@ -40,10 +40,13 @@ def test_the_example_in_the_comment_is_accepted(tmp_path: Path) -> None:
     example = re.sub("^# ", "", comment[comment.index("# blocks:") :], flags=re.MULTILINE)
     rules = read(tmp_path, example)
     assert list(rules.blocks) == ["webhook/team"]
-    assert [step.block for rule in rules.automations for step in rule.actions] == ["webhook/team", "slack-webhook/team"]
+    blocks = [step.block for rule in rules.automations for step in rule.actions]
+    assert blocks == ["webhook/team", "slack-webhook/team", "webhook/team", "webhook/team"]
     assert [rule.trigger.expect for rule in rules.automations] == [
         {"handful.night.stopped"},
         {"handful.night.promoted"},
+        {"handful.night.*"},
+        {"prefect.flow-run.Crashed"},
     ]
 
 

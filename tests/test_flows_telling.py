@@ -68,6 +68,21 @@ def test_a_typo_in_what_a_page_shows_costs_that_part_of_the_page_alone(clone: Pa
     assert nights(clone) == []
 
 
+def test_the_page_names_the_champion_whose_numbers_it_shows(clone: Path) -> None:
+    for date, rows in (("2026-11-22", "rows\n"), ("2026-11-23", "rows\nmore\n")):
+        change(clone, rows)
+        night_of(clone, date)
+    change(clone, "rows\nmore\nand more\n")
+    pages, seen = [], Seen()
+
+    def run(night: Night, stages: list[Stage]) -> None:
+        seen.run(night, stages)
+        registry.roll_back(clone, None)
+
+    pass_night(clone, "2026-11-24", Hands(run, lambda *known: pages.append(page(*known)), seen.said.append))
+    assert "champion v2.0.0 | challenger v3.0.0" in pages[0]
+
+
 @pytest.mark.slow
 def test_a_page_that_cannot_be_shown_does_not_hold_up_the_next_night(clone: Path) -> None:
     def fail(outcome: Outcome, stages: list[Stage]) -> None:

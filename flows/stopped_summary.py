@@ -1,0 +1,29 @@
+"""The page of a night that was stopped, and for all pages what was no part of the night."""
+
+from pathlib import Path
+
+from flows import origin
+from flows.commands import git
+from flows.markdown import section, table
+from handful import registry
+from handful.registry import Version
+
+
+def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
+    """Write the page of a night that was stopped; `before` is what was at prod when it began."""
+    now = registry.read(root).champion
+    stays = "What was at prod stays there." if now == before or not now else f"{now.name} came to prod before that."
+    again = "Started again on the same date, the night goes on where it stopped."
+    parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{stays} {again}"]
+    return "\n\n".join([*parts, *left_out(root)])
+
+
+def left_out(root: Path) -> list[str]:
+    """Name what was no part of the night, because nobody committed it or nobody joined it with the clone's commits."""
+    names = git(root, "status", "--porcelain").splitlines()
+    missing = origin.latest(root)[1] if git(root, "rev-list", "-1", "--all") else 0
+    apart = f"Commits at origin: {missing}. This clone has commits of its own, so join the two by git pull."
+    return [
+        *section("Not part of the night, because it is not committed", table(["file"], ([name[3:]] for name in names))),
+        *section("Not part of the night, because it is at origin alone", apart if missing else ""),
+    ]

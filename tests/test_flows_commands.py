@@ -1,0 +1,40 @@
+"""Commands over a network: what is tried again, with real git and DVC."""
+
+from pathlib import Path
+
+import pytest
+from toy_graph import SHORT, toy_repository
+
+from flows import commands
+from flows.commands import CommandError, git, over_network, transfer
+
+NAP = ["-c", "alias.nap=!sleep 60", "nap"]
+
+
+@pytest.fixture(autouse=True)
+def _in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PAUSES_SECONDS", (0.1, 0.1))
+
+
+def test_what_hangs_is_ended_and_not_tried_again(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    said: list[str] = []
+    with pytest.raises(CommandError, match="took longer than 1 seconds"):
+        over_network(said.append, lambda: git(tmp_path, *NAP, timeout_seconds=1.0))
+    assert said == []
+
+
+def test_data_are_transferred_within_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "TRANSFER_SECONDS", 0.2)
+    with pytest.raises(CommandError, match="took longer"):
+        transfer(toy_repository(tmp_path, SHORT), print, "pull")
+
+
+def test_a_source_that_is_gone_is_asked_once_and_a_remote_that_may_come_back_three_times(tmp_path: Path) -> None:
+    root, said = toy_repository(tmp_path / "clone", SHORT), list[str]()
+    with pytest.raises(CommandError, match="does not exist"):
+        transfer(root, said.append, "import-url", str(tmp_path / "gone.txt"), "rows.txt")
+    assert said == []
+    with pytest.raises(CommandError, match="gone"):
+        over_network(said.append, lambda: git(root, "ls-remote", "https://gone.invalid/clone.git"))
+    assert len(said) == 2
