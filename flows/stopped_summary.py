@@ -1,10 +1,16 @@
 """The page of a night that was stopped, and for all pages what was no part of the night."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from flows import origin
+from flows.announced import keep, shown
 from flows.commands import git
+from flows.graph import read_stages
 from flows.markdown import section, table
+from flows.night import Night
+from flows.worktree import nights
 from handful import registry
 from handful.registry import Version
 
@@ -15,7 +21,16 @@ def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
     stays = "What was at prod stays there." if now == before or not now else f"{now.name} came to prod before that."
     again = "Started again on the same date, the night goes on where it stopped."
     parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{stays} {again}"]
+    with suppress(Exception):  # what stopped it may be dvc.yaml itself
+        parts += [part for night in nights(root) if night.date == date for part in _made(night)]
     return "\n\n".join([*parts, *left_out(root)])
+
+
+def _made(night: Night) -> Iterator[str]:
+    """Say where to look for what its stages made, and keep what they announce, such as the rows that were refused."""
+    yield f"What its stages made lies in `{night.folder}` until the next night."
+    for name, path in keep(night, read_stages(night.folder)).items():
+        yield from shown(name, path)
 
 
 def left_out(root: Path) -> list[str]:
