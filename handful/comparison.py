@@ -69,7 +69,7 @@ def meet(champion: Champion | None, current: Profile, challenger: Path) -> Rival
         )
     changed = (
         f"The test rows are not those of the champion {champion.version}: it may have learnt from some that are "
-        "test rows now, so a person has to decide."
+        "test rows now, so a person has to decide: handful promote puts this student at prod."
     )
     hindrance = None if champion.profile.test == current.test else changed
     return Rival(champion.version, loaded, hindrance, _files(champion.student) == _files(challenger))

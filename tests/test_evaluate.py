@@ -298,6 +298,7 @@ def test_other_test_rows_cannot_be_compared_on_and_the_champion_is_scored_all_th
     found = verdict(stages, tmp_path, champion)
     assert (found["decision"], found["difference"]) == ("not comparable", None)
     assert "test rows" in found["reason"]
+    assert "handful promote" in found["reason"]
     assert storage.read_json(tmp_path / "out" / "metrics.json")["champion"]["accuracy"] > 0.5
 
 
