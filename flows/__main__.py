@@ -25,18 +25,18 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=4200, help="where `up` puts the server and the dashboard")
     arguments = parser.parse_args()
     root = Path.cwd()
-    stack = Stack(root)
     if arguments.command == "retrain":
         _retrain(root)
     elif arguments.command == "down":
-        _say("Down." if stack.stop() else "Nothing was up.")
+        _say("Down." if Stack(root).stop() else "Nothing was up.")
     elif arguments.command == "worker":
         work(root, arguments.pool, _say)
     else:
         with only_one(root, "stack") as ours:
             if not ours:
                 raise UpError("Another make up is at work in this clone. Wait for its end.")
-            was_up = up(Stack(root), root, arguments.port, set(arguments.elsewhere.split(",")))
+            stack = Stack(root)  # as it is now that nobody else changes it
+            was_up = up(stack, root, arguments.port, set(arguments.elsewhere.split(",")))
         _say(f"{'Already up' if was_up else 'Up'}: {stack.url}")
 
 

@@ -266,7 +266,7 @@ def test_one_setting_moves_the_server_to_postgresql(running: Running) -> None:
     (running.root / "seconds.txt").write_text("0")
     with postgres() as database:
         settings(running.root, database=database)
-        done = flows(running.root, "up", "--port", running.url.rsplit(":")[-1])  # a worker was killed: all starts anew
+        done = flows(running.root, "up", "--port", running.url.rsplit(":")[-1])  # other settings: all starts anew
         assert done.returncode == 0, done.stdout + done.stderr
         assert running.ended(running.trigger("stage/stubborn"))["state_type"] == "COMPLETED"
         assert asyncio.run(rows(database, "deployment")) == len(read_stages(running.root)) + 1
