@@ -71,7 +71,7 @@ def _train_student(
     with tempfile.TemporaryDirectory() as name:
         kind = next(iter(made.students))
         save_student(Path(name), made.students[kind], kind, parameters.modality, made.classes)
-        calibrate(Path(name), made.trials[kind], made.unseen, parameters.distill.abstention_share)
+        calibrate(Path(name), made.unseen, parameters.distill.abstention_share)
         loaded = student.load(name, threads=1)
         size_bytes = loaded.size_bytes
     return Trained(

@@ -87,7 +87,7 @@ def params(backbone: Path) -> Path:
     values["select"]["gate"].update(folds=2, repeats=1)
     values["pretrain_transfer"].update(candidates=[{"kind": "linear_probe"}], folds=2)
     values["distill"]["students"] = values["distill"]["students"][:1]
-    values["distill"]["students"][0].update(features=1024, static_dimensions=16)
+    values["distill"]["students"][0].update(features=1024, static_dimensions=16, minimum_steps=20)
     values["evaluate"]["bootstrap_samples"] = 100
     path = backbone / "params.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
+"""Text students by kind; and one of them, the first layers of the backbone."""
 
 import logging
 import tempfile
@@ -16,23 +16,27 @@ from handful import probe
 from handful.distillation import Trained
 from handful.embedding import embed
 from handful.export import export
-from handful.text import linear
+from handful.text import convolutional, linear
 from handful.text.backbone import Backbone
-from handful.text.parameters import LinearStudent, ShallowTransformerStudent
+from handful.text.parameters import ConvolutionalStudent, LinearStudent, ShallowTransformerStudent, TextStudent
 from handful.training import Classifier, Examples, Schedule, fit
 
 
 def train(
-    parameters: LinearStudent | ShallowTransformerStudent,
+    parameters: TextStudent,
     examples: Examples,
     classes: Sequence[str],
     backbone: Backbone,
     seed: int,
 ) -> Trained:
     """Train one student on the examples; `backbone` is the teacher's encoder."""
-    if isinstance(parameters, LinearStudent):
-        return linear.train(parameters, examples, classes, backbone, seed)
-    return _shallow_transformer(parameters, examples, classes, backbone, seed)
+    match parameters:
+        case LinearStudent():
+            return linear.train(parameters, examples, classes, backbone, seed)
+        case ConvolutionalStudent():
+            return convolutional.train(parameters, examples, classes, backbone, seed)
+        case ShallowTransformerStudent():
+            return _shallow_transformer(parameters, examples, classes, backbone, seed)
 
 
 def _shallow_transformer(
@@ -50,7 +54,7 @@ def _shallow_transformer(
     )
     fit(network, shallow.collate, examples, schedule, seed, what="training the shallow transformer")
     tokenizer = backbone.tokenizer.to_str().encode("utf-8")
-    features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id, "special_tokens": True, "mask": True}
+    features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id}
     return Trained({"model.onnx": _export(network), "tokenizer.json": tokenizer}, features)
 
 
