@@ -83,7 +83,7 @@ class Words:
         if self._characters > MOST_REMEMBERED:
             self._known, self._characters = {}, 0  # a thread that still reads the old ones keeps them
         known = self._known
-        new = sorted(words - known.keys())
+        new = sorted(word for word in words if word not in known)
         self._characters += sum(map(len, new))
         # After a space, as within a text: some tokenizers know a word by the space before it.
         known.update(zip(new, _ids(self._tokenizer, [f" {word}" for word in new], special=False), strict=True))
