@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import devices, pool, storage
+from handful import confidence, devices, pool, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -49,8 +49,10 @@ def pretrain_transfer(
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*unlabelled, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    teacher, records = choose(Start(pretrained, unlabelled, head, seed), training, parameters)
+    begin = Start(pretrained, unlabelled, head, seed)
+    teacher, records = choose(begin, training, parameters)
     [chosen] = [record for record in records if record["chosen"]]
+    teacher = confidence.moderated(teacher, begin, labelled, chosen["accuracy"])
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     return Transferred(teacher, baseline, {"candidates": records, "chosen": figures, "backbone": pretrained.origin})
 
