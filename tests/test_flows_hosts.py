@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import flows
 from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
@@ -24,7 +25,7 @@ from flows.night import Night, NightError
 from flows.outcome import PROMOTED
 from flows.place import place
 from flows.visit import give_back, visit
-from flows.worktree import begin
+from flows.worktree import begin, only_one
 
 DATE = "2026-11-22"
 
@@ -215,6 +216,14 @@ def test_a_stage_needs_what_it_depends_on_and_nothing_else(tmp_path: Path) -> No
     stages = {stage.name: stage for stage in read_stages(root)}
     assert needs(stages["ingest"], root) == ["raw.txt"]
     assert needs(stages["select"], root) == ["data/augment", "data/validate"]
+
+
+def test_workers_that_run_are_left_alone_by_those_who_would_start_them_a_second_time(tmp_path: Path) -> None:
+    root = toy_repository(tmp_path, SHORT)
+    with only_one(root, "workers-gpu"):
+        done = flows(root, "worker", "--pool", "gpu", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode != 0
+    assert "Workers of pool gpu already run in this clone" in done.stderr
 
 
 @pytest.mark.parametrize(
