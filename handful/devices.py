@@ -62,7 +62,7 @@ def _others(many: int) -> Iterator[None]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(many)}
-    os.environ |= {"RANK": "0", "LOCAL_RANK": "0"}
+    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": str(many)}
     command = [sys.executable, *sys.orig_argv[1:]]
     numbers = [{"RANK": str(number), "LOCAL_RANK": str(number)} for number in range(1, many)]
     others = [subprocess.Popen(command, env=os.environ | number, stdout=subprocess.DEVNULL) for number in numbers]
@@ -115,6 +115,13 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
+def beside() -> tuple[int, int]:
+    """The number of this process among those of its machine, which share its disks, and how many they are."""
+    if count() == 1:
+        return 0, 1
+    return int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+
+
 def share(rows: int) -> slice:
     """Which of so many rows are for this process."""
     return slice(rows * rank() // count(), rows * (rank() + 1) // count())
@@ -126,6 +133,19 @@ def gather(own: Tensor, rows: int) -> Tensor:
     whole[share(rows)] = own
     distributed.all_reduce(whole)
     return whole
+
+
+def wait() -> None:
+    """Wait until every process has come here."""
+    if count() > 1:
+        distributed.barrier()
+
+
+def from_leader(own: Tensor) -> Tensor:
+    """What the leader has; of the same shape everywhere, whatever it holds elsewhere."""
+    if count() > 1:
+        distributed.broadcast(own, 0)
+    return own
 
 
 def all_agree(yes: bool, device: torch.device) -> bool:

@@ -3,14 +3,17 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from handful import devices
 from handful.errors import ComputeError
+from handful.vectors import KEY_BYTES
 
 ROOT = Path(__file__).parents[1]
 # Batches of 7 and 3 rows do not go into two like parts, and the last has fewer rows than there are devices.
@@ -53,6 +56,26 @@ with devices.company() as leads:
 """
 
 
+# Each process leaves behind what it embedded, and how many rows it was asked for.
+EMBEDDING = """import sys
+from pathlib import Path
+import numpy as np
+from handful import compute, devices
+from handful.embedding import embed
+from handful.parameters.compute import LocalCompute, RayCompute
+from test_embedding import Toy
+
+TEXTS = [str(number) for number in [*range(3000), *range(100)]]
+out, kind, fingerprint = sys.argv[1:]
+ray = {"kind": "ray", "address": "local", "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
+place = RayCompute(**ray) if kind == "ray" else LocalCompute(kind="local")
+with devices.company(), compute.running(place):
+    toy = Toy(fingerprint or None)
+    vectors = embed(toy, TEXTS)
+    joined = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    np.savez(Path(out, f"{devices.rank()}.npz"), vectors=vectors, asked=len(toy.asked), joined=joined)
+    devices.wait()
+"""
 # What each of two processes does, as the first argument says.
 MISFORTUNE = """import os, sys
 from pathlib import Path
@@ -129,3 +152,35 @@ def test_no_more_devices_are_shared_out_than_there_are(many: str, monkeypatch: p
         devices.company(),
     ):
         pass
+
+
+def embedded(folder: Path, many: int, kind: str, fingerprint: str) -> list[dict[str, np.ndarray]]:
+    """What each process has embedded, with a cache in the folder."""
+    folder.mkdir()
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    settings = {**os.environ, "HANDFUL_DEVICES": str(many), "PYTHONPATH": path, "HANDFUL_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-c", EMBEDDING, str(folder), kind, fingerprint]
+    subprocess.run(command, env=settings, check=True, timeout=300)
+    return [dict(np.load(folder / f"{number}.npz")) for number in range(many)]
+
+
+def test_two_processes_share_out_what_is_new_to_the_cache_and_store_each_row_once(tmp_path: Path) -> None:
+    [alone] = embedded(tmp_path / "alone", 1, "local", "toy")
+    together = embedded(tmp_path / "together", 2, "local", "toy")
+    assert all(np.array_equal(one["vectors"], alone["vectors"]) for one in together)
+    assert sum(int(one["asked"]) for one in together) == 3000
+    assert all(1300 < int(one["asked"]) < 1700 for one in together)
+    [keys] = (tmp_path / "together").rglob("*.keys")
+    assert keys.stat().st_size == 3000 * KEY_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'handful[ray]'")
+@pytest.mark.parametrize("fingerprint", ["toy", ""])
+def test_of_several_processes_one_asks_for_actors_and_all_have_what_these_gave(
+    tmp_path: Path, fingerprint: str
+) -> None:
+    leader, other = embedded(tmp_path / "ray", 2, "ray", fingerprint)
+    assert (bool(leader["joined"]), bool(other["joined"])) == (True, False)
+    assert np.array_equal(leader["vectors"], other["vectors"])
+    assert np.allclose(np.linalg.norm(leader["vectors"], axis=1), 1, atol=1e-5)
