@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows import environment
 from flows.access import LOOPBACK, Access
+from flows.gpus import what_they_see
 from flows.server import UpError, answers
 from flows.stack import Stack
 from flows.up import wait
@@ -37,7 +38,7 @@ def work(root: Path, pool: str, say: Callable[[str], None]) -> None:
 
         try:
             count = start_workers(stack, pool, RUNS_AT_ONCE, partial(wait, stack))
-            say(f"Workers of pool {pool} for {url}: {count}. Ctrl-C stops them.")
+            say(f"Workers of pool {pool} for {url}: {count}, {what_they_see(pool)}. Ctrl-C stops them.")
             while len(stack.running()) == count:
                 time.sleep(1.0)
             raise UpError(f"A worker has ended. Look into {stack.file.parent}/worker-{pool}*.log")

@@ -15,7 +15,7 @@ from flows import commands
 from flows.checkout import VISITS, VisitError
 from flows.commands import dvc, git
 from flows.course import Hands, pass_night
-from flows.gpus import VARIABLE, shares
+from flows.gpus import VARIABLE, shares, what_they_see
 from flows.graph import Stage, read_stages
 from flows.handover import Handed, bring_home, hand_over
 from flows.launch import launch
@@ -241,6 +241,20 @@ def test_each_worker_of_a_pool_for_gpus_sees_one_and_those_of_others_none(
 ) -> None:
     monkeypatch.setenv(VARIABLE, visible)
     assert [share.get(VARIABLE) for share in shares(pool)] == seen
+
+
+@pytest.mark.parametrize(
+    ("visible", "pool", "said"),
+    [
+        ("0,1", "a100", "a part of the name must be `gpu`"),
+        ("0,1", "gpu2", "a part of the name must be `gpu`"),
+        ("0,1", "a100-gpu", "each with a GPU"),
+        ("", "gpu", "this host has none"),
+    ],
+)
+def test_workers_without_a_gpu_say_why(monkeypatch: pytest.MonkeyPatch, visible: str, pool: str, said: str) -> None:
+    monkeypatch.setenv(VARIABLE, visible)
+    assert said in what_they_see(pool)
 
 
 def test_without_the_drivers_variable_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
