@@ -23,7 +23,7 @@ from flows.likeness import UnlikeError, installed
 from flows.needs import needs
 from flows.night import Night, NightError
 from flows.outcome import PROMOTED
-from flows.place import place
+from flows.place import place, short
 from flows.visit import give_back, visit
 from flows.worktree import begin, only_one
 
@@ -216,6 +216,19 @@ def test_a_stage_needs_what_it_depends_on_and_nothing_else(tmp_path: Path) -> No
     stages = {stage.name: stage for stage in read_stages(root)}
     assert needs(stages["ingest"], root) == ["raw.txt"]
     assert needs(stages["select"], root) == ["data/augment", "data/validate"]
+
+
+def test_hosts_of_one_name_are_told_apart_by_the_id_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ids = tmp_path / "machine-id"
+    monkeypatch.setattr("flows.place.MACHINE", ids)
+    places = [place(tmp_path)]
+    for machine in ("4f1c\n", "9b20\n"):
+        ids.write_text(machine)
+        places.append(place(tmp_path))
+    assert len(set(places)) == len(set(map(short, places))) == 3
+    assert not any(machine in one for one in places for machine in ("4f1c", "9b20"))
 
 
 def test_workers_that_run_are_left_alone_by_those_who_would_start_them_a_second_time(tmp_path: Path) -> None:
