@@ -204,7 +204,18 @@ def _teacher_made(findings: Findings) -> str:
     found = f"not cross-validated: {row['reason']}"
     if row["accuracy"] is not None:
         found = f"{percent(row['accuracy'])} right in cross-validation"
-    return f"The teacher was made by {_plain(row['kind'])}; {found}."
+    return f"The teacher was made by {_plain(row['kind'])}; {found}.{_guessed(findings.crossvalidation['guessed'])}"
+
+
+def _guessed(classes: Sequence[Mapping[str, Any]]) -> str:
+    """What the teacher learned from the pool past the gate, as a further sentence; nothing where it did not."""
+    if not classes:
+        return ""
+    rows = count(sum(row["rows"] for row in classes))
+    return (
+        f" Self-training, which the gate does not judge, let it learn from {rows} rows of the pool with guessed labels "
+        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher."
+    )
 
 
 def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

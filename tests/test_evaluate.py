@@ -207,6 +207,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 | dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
             ],
             "backbone": "from scratch",
+            "guessed": [],
         },
         "distill/distill.json": {"default": "cnn", "others": []},
     }

@@ -110,6 +110,7 @@ def toy(
                 candidate("linear_probe", accuracy=0.75, gain=-0.05, chosen=False),
             ],
             "backbone": "a folder",
+            "guessed": [{"label": "a", "rows": 1200}, {"label": "b", "rows": 34}],
         },
         validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},
         drift={"reference": None, "checks": [], "note": None, "problem": None}
