@@ -82,6 +82,7 @@ def params(backbone: Path) -> Path:
     """The project's own parameter file, made small: the toy backbone, one candidate, one student."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values["backbone"].update(name=str(backbone), max_tokens=16)
+    values["pool_rows"] = 20  # fewer than there are, so that a benchmark without it learns from others than the stages
     values["ingest"]["near_duplicate_similarity"] = 1.0
     values["augment"]["operations"] = [{"kind": "random_swap", "share": 0.3}]
     values["select"]["gate"].update(folds=2, repeats=1)
@@ -279,10 +280,26 @@ def test_another_parameter_another_table_or_another_version_makes_a_record_out_o
     folder = folders.find(data)
     wanted = results.identity(folder, "teacher", 4, 0, values)
     assert results.standing([wanted], results.identity(folder, "teacher", 4, 0, values)) == wanted
-    narrower = values.model_copy(update={"seed": values.seed, "raw": "elsewhere"})
+    narrower = values.model_copy(update={"pool_rows": 7})
     assert results.standing([wanted], results.identity(folder, "teacher", 4, 0, narrower)) is None
     assert results.standing([wanted], {**wanted, "data_fingerprint": "other"}) is None
     assert results.standing([wanted], {**wanted, "versions": {**wanted["versions"], "torch": "0"}}) is None
+
+
+def test_what_cannot_change_a_number_makes_no_record_out_of_date(data: Path, params: Path) -> None:
+    values, folder = parameters.read(params), folders.find(data)
+    elsewhere = values.model_copy(update={"seed": values.seed + 1, "raw": "elsewhere"})
+    hotter = values.model_copy(update={"distill": values.distill.model_copy(update={"temperature": 2.0})})
+    for other, unharmed in ((elsewhere, {"teacher", "student", "linear_probe"}), (hotter, {"teacher", "linear_probe"})):
+        for system in ("teacher", "student", "linear_probe"):
+            wanted, found = (results.identity(folder, system, 4, 0, each) for each in (values, other))
+            assert (wanted == found) == (system in unharmed)
+    sources = {path.relative_to(ROOT).as_posix() for path in results._sources("text")}
+    assert {"handful/probe.py", "handful/text/edits.py", "tasks/distill.py"} <= sources
+    assert not {"handful/cli.py", "handful/report.py", "handful/registry.py", "tasks/evaluate.py"} & sources
+    assert not any(source.startswith(("handful/image/b", "flows", "benchmarks")) for source in sources)
+    assert "handful" in results.identity(folder, "student", 4, 0, values)["versions"]
+    assert "handful" not in results.identity(folder, "linear_probe", 4, 0, values)["versions"]
 
 
 def record(system: str, seed: int, accuracy: float, per_second: float) -> dict[str, Any]:
