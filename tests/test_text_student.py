@@ -166,6 +166,24 @@ def test_the_graph_of_windows_computes_what_the_network_does(
     assert np.array_equal(found[2], np.zeros(3))
 
 
+@pytest.mark.parametrize("family", ["DistilBert", "ModernBert", "XLMRoberta", "MPNet"])
+def test_encoders_of_every_family_have_first_layers(family: str, backbone: Backbone) -> None:
+    import transformers
+
+    small = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    own = {"DistilBert": {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32}}.get(family, small)
+    vocabulary = backbone.tokenizer.get_vocab_size()
+    config = getattr(transformers, f"{family}Config")(vocab_size=vocabulary, pad_token_id=0, **own)
+    copied = backbone.copy()
+    copied.dimensions = 16
+    torch.manual_seed(0)
+    copied.module.transformer = getattr(transformers, f"{family}Model")(config).eval()
+    shallow, whole = student.first_layers(copied, 1), student.first_layers(copied, 3)
+    texts = ["where is my parcel"]
+    assert not np.allclose(embed(shallow, texts), embed(copied, texts))
+    assert np.allclose(embed(whole, texts), embed(copied, texts), atol=1e-6)
+
+
 def test_the_first_layers_are_a_smaller_backbone_of_its_own(backbone: Backbone) -> None:
     shallow = student.first_layers(backbone, 2)
     assert shallow.adapted

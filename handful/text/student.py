@@ -4,7 +4,6 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -64,8 +63,9 @@ def _shallow_transformer(
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
     """A copy of the backbone that ends after its first `layers` layers."""
     shallow = backbone.copy()
-    encoder: Any = shallow.module.transformer.encoder
-    encoder.layer = encoder.layer[:layers]
+    # Each family of encoders has its own name for the list of its layers, but no other list before it.
+    blocks = next(part for part in shallow.module.modules() if isinstance(part, nn.ModuleList))
+    del blocks[layers:]
     return shallow
 
 
