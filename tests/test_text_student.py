@@ -16,6 +16,7 @@ from handful.parameters import Parameters
 from handful.text import convolutional, graph, linear, ngrams, student
 from handful.text.backbone import Backbone, load
 from handful.text.parameters import ConvolutionalStudent, LinearStudent, ShallowTransformerStudent
+from handful.text.prediction import MAX_CHARACTERS
 from handful.training import Examples
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +145,16 @@ def test_the_linear_graph_computes_what_was_trained(
     table, mixing, bias = linear.fit(counted, static, examples, LINEAR)
     expected = torch.softmax(torch.from_numpy(counted @ table + static @ mixing + bias), dim=1).numpy()
     assert np.abs(handful.load(linear_folder).predict_proba(texts) - expected).max() < 0.02
+
+
+def test_long_texts_are_counted_few_at_a_time() -> None:
+    texts = ["word " * 400] * 300 + ["x"] * 3000 + ["y" * 10**6]
+    parts = list(ngrams.blocks(texts))
+    assert [text for part in parts for text in part] == texts
+    padded = [len(part) * max(min(len(text), MAX_CHARACTERS) for text in part) for part in parts]
+    assert max(padded) <= ngrams.CHARACTERS_PER_BLOCK
+    assert max(map(len, parts)) > 1000
+    assert list(ngrams.blocks([])) == []
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])
