@@ -53,6 +53,7 @@ def markdown(findings: Findings) -> str:
         f"Against the baseline, {_verdict(findings.metrics)}.",
         *_promotion(findings.metrics),
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
+        _agreement(findings),
         "## What was used for training",
         _table("| addition | rows offered | accuracy | log loss | verdict |", gate),
         _teacher_made(findings),
@@ -129,6 +130,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "operations": [row for row in _gate(findings.gate) if row["quality"]],
         "candidates": [row for row in candidates if row["accuracy"] is not None],
         "teacher_made": _teacher_made(findings),
+        "agreement": _agreement(findings),
         "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),
         "matrix": _matrix(counts, findings.labels),
@@ -196,6 +198,14 @@ def _abstention(scores: Mapping[str, Any]) -> str:
     if found["accuracy_answered"] is not None:
         answered += f", and {percent(found['accuracy_answered'])} of these are right"
     return f"Where it may abstain, below a probability of {found['threshold']:.3f}, the student {answered}."
+
+
+def _agreement(findings: Findings) -> str:
+    """What the teacher's opinion is worth in the student's hands, on rows that the student did not learn from."""
+    share, rows = findings.distillation["agreement"][findings.metrics["student"]["kind"]], findings.distillation["rows"]
+    if share is None:
+        return "The pool is too small to keep rows of it apart, on which student and teacher could be compared."
+    return f"On {count(rows['unseen'])} pool rows kept from it, student and teacher agree on {percent(share)}."
 
 
 def _teacher_made(findings: Findings) -> str:

@@ -209,7 +209,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "backbone": "from scratch",
             "guessed": [],
         },
-        "distill/distill.json": {"default": "cnn", "others": []},
+        "distill/distill.json": {"default": "cnn", "others": [], "agreement": {"cnn": None}, "rows": {"unseen": 0}},
     }
     for name, report in reports.items():
         storage.write_json(report, root / name)

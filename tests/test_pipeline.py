@@ -75,6 +75,13 @@ def test_the_rows_that_the_teacher_guessed_are_kept_with_their_labels(trained: P
     assert {row["label"]: row["rows"] for row in told["guessed"]} == guessed["label"].value_counts().to_dict()
 
 
+def test_each_student_says_how_often_it_agrees_with_the_teacher_on_unseen_rows(trained: Path) -> None:
+    told = read_json(trained / "data" / "distill" / "distill.json")
+    assert list(told["agreement"]) == sorted([told["default"], *told["others"]])
+    # With thirty rows none is kept apart.
+    assert (told["rows"]["unseen"], set(told["agreement"].values())) == (0, {None})
+
+
 def test_nothing_changed_runs_nothing(trained: Path) -> None:
     assert ran(command(trained, "dvc", "repro").stdout) == []
 

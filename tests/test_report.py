@@ -194,6 +194,15 @@ def test_the_rows_of_the_pool_that_the_teacher_learned_from_past_the_gate_are_to
     assert "Self-training" not in report.html(nothing) + report.markdown(nothing)
 
 
+def test_how_often_the_student_says_what_its_teacher_says_is_told() -> None:
+    findings = texts()
+    told = "On 80 pool rows kept from it, student and teacher agree on 91.2\u00a0%."
+    small = replace(findings, distillation={"agreement": {"linear": None}, "rows": {"unseen": 0}})
+    for one, expected in ((findings, told), (small, "The pool is too small to keep rows of it apart")):
+        assert expected in Page(report.html(one)).text
+        assert expected in report.markdown(one)
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")
 def test_a_browser_shows_the_report_and_asks_no_server(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
