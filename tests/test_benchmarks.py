@@ -20,9 +20,10 @@ import pytest
 import yaml
 
 import handful
-from benchmarks import fewshot, folders, peers, pipeline, results
+from benchmarks import ablation, fewshot, folders, peers, pipeline, results
 from handful import parameters
 from handful.errors import DataError
+from handful.parameters.learning import ContrastiveFineTuning
 from tasks import augment, distill, ingest, pretrain_transfer, select, validate
 
 ROOT = Path(__file__).parents[1]
@@ -271,6 +272,41 @@ def test_data_that_one_process_cannot_use_does_not_cost_the_records_of_the_other
     with pytest.raises(SystemExit, match=r"one_label, 4 shots, seed 0, linear_probe"):
         fewshot.main([*command(one_label, params, out, ["linear_probe"])[3:], "--data", str(data)])
     assert [record["data"] for record in json.loads(out.read_text(encoding="utf-8"))] == [data.name]
+
+
+def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    steps = {step.name: step for step in ablation.STEPS}
+    given = {name: parameters.parse(ablation.changed(values, step), name) for name, step in steps.items()}
+    # The default student is made of the whole teacher.
+    assert given.pop("distilled: the default student") == given["+ self-training: the teacher"]
+    assert given["+ self-training: the teacher"] == parameters.parse(values, "params.yaml")
+    first = given.pop("frozen backbone, logistic regression")
+    assert first == given["+ the pool's confident rows, by the gate"]
+    assert len({one.model_dump_json() for one in given.values()}) == len(given)
+    assert given["distilled: the linear student"].distill.students[0].kind == "linear"
+    fine_tuned = given["+ contrastive fine-tuning"].pretrain_transfer.candidates[0]
+    assert isinstance(fine_tuned, ContrastiveFineTuning)
+    assert fine_tuned.self_training.kind == "none"
+
+
+def test_the_ablation_prints_its_tables_alone_and_names_what_failed(
+    data: Path, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ablation, "STEPS", ablation.STEPS[:1])
+    one_label = tmp_path / "one_label"
+    one_label.mkdir()
+    rows(12, seed=1).query("label == 'fruit'").to_parquet(one_label / folders.TRAIN)
+    rows(4, seed=2).query("label == 'fruit'").to_parquet(one_label / folders.TEST)
+    asked = ["--data", str(data), "--data", str(one_label), "--shots", "4", "--seeds", "1"]
+    with pytest.raises(SystemExit, match="frozen backbone, logistic regression: one_label, 4 shots, seed 0") as ended:
+        ablation.main([*asked, "--out", str(tmp_path / "records"), "--params", str(params)])
+    assert "its process ended with status" in str(ended.value)
+    shown = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in shown.splitlines() if line][::3] == [
+        heading for _, heading in ablation.SCORES
+    ]
+    assert shown.count("failed") == 2
 
 
 def test_another_parameter_another_table_or_another_version_makes_a_record_out_of_date(
