@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import devices, pool, storage
+from handful import confidence, devices, pool, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -53,13 +53,15 @@ def pretrain_transfer(
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*unlabelled, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    trained, records = choose(Start(pretrained, unlabelled, head, seed), training, parameters)
+    begin = Start(pretrained, unlabelled, head, seed)
+    trained, records = choose(begin, training, parameters)
     [chosen] = [record for record in records if record["chosen"]]
+    teacher = confidence.moderated(trained.teacher, begin, labelled, chosen["accuracy"])
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     rows = trained.guessed["label"].value_counts().sort_index().items()
     found = {"candidates": records, "chosen": figures, "backbone": pretrained.origin}
     found["guessed"] = [{"label": label, "rows": count} for label, count in rows]
-    return Transferred(trained.teacher, baseline, trained.guessed, found)
+    return Transferred(teacher, baseline, trained.guessed, found)
 
 
 def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:

@@ -111,9 +111,12 @@ class Backbone:
         return ngrams.matrix(contents, ngrams.vocabulary(contents, LONGEST_NGRAM, MOST_NGRAMS), LONGEST_NGRAM)
 
     def freeze(self, layers: int) -> None:
-        """Keep the first layers, and with any the input embeddings, as they are while the rest is trained."""
+        """Keep the first layers, and with any all that is before them, as they are while the rest is trained."""
+        transformer = self.module.transformer
         blocks = next(part for part in self.module.modules() if isinstance(part, nn.ModuleList))
-        kept = [self.module.transformer.get_input_embeddings(), *blocks[:layers]] if layers else []
+        # Were one weight before them to learn, gradients would have to pass all the layers that do not.
+        before = getattr(transformer, "embeddings", transformer.get_input_embeddings())
+        kept = [before, *blocks[:layers]] if layers else []
         for weight in (weight for part in kept for weight in part.parameters()):
             weight.requires_grad = False
 
