@@ -79,7 +79,7 @@ def held_out(rows: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows) < count
 
 
-def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> None:
+def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> float | None:
     """Store temperature and threshold with the student in `folder`, as found on rows that it did not learn from.
 
     Without such rows the student stays as it is: temperature 1, and it never abstains.
@@ -87,12 +87,16 @@ def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> None:
     Args:
         unseen: rows of the pool, with the teacher's probabilities at temperature 1 as targets.
         abstention_share: how many of such rows it is to refuse.
+
+    Returns:
+        on what share of these rows student and teacher agree, None without any.
     """
     if not len(unseen):
-        return
+        return None
     description = storage.read_json(folder / "student.json")
     logits = student.load(folder, threads=1).logits(unseen.contents)
     temperature = calibration.fit_temperature(logits, unseen.targets)
     confidences = student.softmax(logits, temperature).max(axis=1)
     found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
     storage.write_json({**description, **found}, folder / "student.json")
+    return float((logits.argmax(axis=1) == unseen.targets.argmax(axis=1)).mean())

@@ -84,11 +84,13 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     augmentation, trainers = (part(parameters.modality, name) for name in ("augmentation", "student"))
     made = distill(training, unlabelled, teacher, parameters.distill, augmentation, trainers, parameters.seed)
     default, *others = made.students
+    agreement = {}
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
-        calibrate(folder, made.unseen, parameters.distill.abstention_share)
-    rows = {**made.rows, "pool": len(given), "pool_looked_at": len(unlabelled)}
-    storage.write_json({"default": default, "others": others, "rows": rows}, out / "distill.json")
+        agreement[kind] = calibrate(folder, made.unseen, parameters.distill.abstention_share)
+    rows = {**made.rows, "unseen": len(made.unseen), "pool": len(given), "pool_looked_at": len(unlabelled)}
+    told = {"default": default, "others": others, "rows": rows, "agreement": agreement}
+    storage.write_json(told, out / "distill.json")
     log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
 
 

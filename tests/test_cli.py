@@ -226,6 +226,8 @@ def test_inspect_says_kind_classes_and_the_size_of_each_file(text_student: Path,
         said = run("inspect", folder).stdout
         assert kind in said
         assert ", ".join(handful.load(folder).classes_) in said
+        description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
+        assert f"temperature {description['temperature']:.3f}, threshold {description['threshold']:.3f} below" in said
         for file in folder.iterdir():
             assert f"{file.name}  {file.stat().st_size:,}" in said
         assert f"{sum(file.stat().st_size for file in folder.iterdir()):,} bytes" in said

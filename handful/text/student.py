@@ -4,12 +4,12 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from torch import Tensor, nn
 
 from handful import probe
@@ -20,6 +20,8 @@ from handful.text import convolutional, linear
 from handful.text.backbone import Backbone
 from handful.text.parameters import ConvolutionalStudent, LinearStudent, ShallowTransformerStudent, TextStudent
 from handful.training import Classifier, Examples, Schedule, fit
+
+BLOCK_SIZE = 32  # so many weights share a scale
 
 
 def train(
@@ -61,8 +63,9 @@ def _shallow_transformer(
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
     """A copy of the backbone that ends after its first `layers` layers."""
     shallow = backbone.copy()
-    encoder: Any = shallow.module.transformer.encoder
-    encoder.layer = encoder.layer[:layers]
+    # Each family of encoders has its own name for the list of its layers, but no other list before it.
+    blocks = next(part for part in shallow.module.modules() if isinstance(part, nn.ModuleList))
+    del blocks[layers:]
     return shallow
 
 
@@ -79,19 +82,25 @@ def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -
 
 
 def _export(network: Classifier) -> bytes:
-    """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits."""
+    """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits.
+
+    Activations stay as they are: int8 ones have one scale for a batch, so that a text's answer would depend on its
+    neighbours.
+    """
     example = {name: torch.ones((2, 16), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     model = export(Named(network), example, free_axes=[0, 1])
     with tempfile.TemporaryDirectory() as folder:
-        full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
+        full, gathered = Path(folder) / "full.onnx", Path(folder) / "gathered.onnx"
         onnx.save(model, full)
         # It tells at length, and at the root logger, which nodes it leaves as they are.
         logging.disable(logging.WARNING)
         try:
-            quantize_dynamic(full, small, weight_type=QuantType.QInt8)
+            quantize_dynamic(full, gathered, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+            multiplied = MatMulNBitsQuantizer(onnx.load(gathered), bits=8, block_size=BLOCK_SIZE)
+            multiplied.process()
         finally:
             logging.disable(logging.NOTSET)
-        serialised: bytes = onnx.load(small).SerializeToString(deterministic=True)
+        serialised: bytes = multiplied.model.model.SerializeToString(deterministic=True)
         return serialised
 
 
