@@ -47,11 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what the command line asks for; status 1 and one paragraph if something cannot be done."""
     asked = _parse(arguments)
     try:
-        failures = run(list(plan(asked)), asked.out)
+        jobs = list(plan(asked))
+        failures = run(jobs, asked.out)
     except HandfulError as error:
         sys.exit(f"benchmarks.fewshot: {error}")
     except KeyboardInterrupt:
         sys.exit(f"benchmarks.fewshot: stopped. {asked.out} keeps what was measured; run again to go on.")
+    if records := measured(jobs, asked.out):
+        sys.stdout.write(results.tables(records))
     if failures:
         sys.exit("benchmarks.fewshot: " + "\n".join(failures))
 
@@ -76,17 +79,19 @@ def plan(asked: argparse.Namespace) -> Iterator[Job]:
 
 
 def run(jobs: Sequence[Job], out: Path) -> list[str]:
-    """Run the jobs whose records are not there yet, keep each answer at once, print the tables; return the failures."""
+    """Run the jobs whose records are not there yet and keep each answer at once; return the failures."""
     failures: list[str] = []
-    wanted = [identity for job in jobs for identity in job.wanted]
     for job in jobs:
         missing = [identity for identity in job.wanted if results.standing(results.read(out), identity) is None]
-        for identity, measured in zip(missing, _process(job, missing, failures), strict=False):
-            storage.write_json(results.add(results.read(out), {**identity, **measured}), out)
-    records = [record for identity in wanted if (record := results.standing(results.read(out), identity))]
-    if records:
-        sys.stdout.write(results.tables(records))
+        for identity, answer in zip(missing, _process(job, missing, failures), strict=False):
+            storage.write_json(results.add(results.read(out), {**identity, **answer}), out)
     return failures
+
+
+def measured(jobs: Sequence[Job], out: Path) -> list[results.Record]:
+    """The records of the jobs that are there."""
+    wanted = [identity for job in jobs for identity in job.wanted]
+    return [record for identity in wanted if (record := results.standing(results.read(out), identity))]
 
 
 def _process(job: Job, missing: Sequence[results.Record], failures: list[str]) -> list[results.Record]:
@@ -108,8 +113,8 @@ def _process(job: Job, missing: Sequence[results.Record], failures: list[str]) -
         if started.returncode:
             failures.append(f"{what}: its process ended with status {started.returncode}; what it said stands above.")
             return []
-        measured: list[results.Record] = storage.read_json(answer)
-        return measured
+        records: list[results.Record] = storage.read_json(answer)
+        return records
 
 
 def _environment(cache: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from handful.distillation import calibrate, save_student
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
+from handful.pool import drawn as drawn_pool
 from handful.teacher import Teacher
 from tasks.augment import augment
 from tasks.distill import distill
@@ -37,10 +38,12 @@ def train(
         tables = {name: drawn[name] for name in TABLES}
         validated = validate(tables, parameters.validate_, part(parameters.modality, "content"))
         validated.require_usable()
-    rows, teacher = _train_teacher(parameters, validated.tables, seed, seconds)
+    pool = drawn_pool(validated.tables["unlabelled"], parameters.pool_rows, seed)
+    tables = {**validated.tables, "unlabelled": pool}
+    rows, teacher = _train_teacher(parameters, tables, seed, seconds)
     trained = {"teacher": _teacher(teacher, dict(seconds))}
     if with_student:
-        trained["student"] = _train_student(parameters, rows, validated.tables, teacher, seed, seconds)
+        trained["student"] = _train_student(parameters, rows, tables, teacher, seed, seconds)
     return folders.fingerprint(drawn["labelled"]), trained
 
 
@@ -71,7 +74,7 @@ def _train_student(
     with tempfile.TemporaryDirectory() as name:
         kind = next(iter(made.students))
         save_student(Path(name), made.students[kind], kind, parameters.modality, made.classes)
-        calibrate(Path(name), made.trials[kind], made.unseen, parameters.distill.abstention_share)
+        calibrate(Path(name), made.unseen, parameters.distill.abstention_share)
         loaded = student.load(name, threads=1)
         size_bytes = loaded.size_bytes
     return Trained(

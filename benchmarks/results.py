@@ -4,7 +4,9 @@ import hashlib
 import platform
 import statistics
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from importlib import metadata
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,20 @@ from handful.errors import DataError
 from handful.parameters import Parameters
 
 Record = dict[str, Any]
+ROOT = Path(__file__).parents[1]
 
 # What names a record, and what must agree beside that for a record to still stand.
 KEY = ("data", "system", "shots", "seed")
 IDENTITY = (*KEY, "data_fingerprint", "settings", "versions")
+# The parameters that the pipeline's numbers depend on: raw, seed and most of ingest are the benchmark's own.
+USED: dict[str, Any] = {
+    **dict.fromkeys(["modality", "pool_rows", "backbone", "probe", "validate_", "augment", "select"], True),
+    "pretrain_transfer": True,
+    "ingest": {"near_duplicate_similarity"},
+    "evaluate": {"calibration_bins"},
+}
+USED_BY = {"teacher": USED, "student": {**USED, "distill": True}}
+BY_NAME = ("content", "backbone", "augmentation", "student", "prediction")  # modules that `handful.modality` looks up
 PACKAGES = ("numpy", "scikit-learn", "tokenizers", "torch", "transformers")
 FURTHER_PACKAGES = {
     "teacher": ("onnxruntime",),
@@ -52,7 +64,7 @@ def identity(folder: DataFolder, system: str, shots: int, seed: int, parameters:
         "shots": shots,
         "seed": seed,
         "settings": _settings(system, parameters),
-        "versions": _versions(system),
+        "versions": _versions(system, parameters.modality),
     }
 
 
@@ -102,21 +114,32 @@ def _settings(system: str, parameters: Parameters) -> Record:
     backbone = parameters.backbone.model_dump(mode="json")
     if system in peers.SETTINGS:
         return {**peers.SETTINGS[system], "backbone": backbone}
-    return {"parameters": _digest(parameters.model_dump_json().encode()), "backbone": backbone}
+    used = parameters.model_dump_json(include=USED_BY[system])
+    return {"parameters": _digest(used.encode()), "backbone": backbone}
 
 
-def _versions(system: str) -> dict[str, str]:
+def _versions(system: str, modality: str) -> dict[str, str]:
     versions = {name: metadata.version(name) for name in (*PACKAGES, *FURTHER_PACKAGES[system])}
-    if system not in peers.PACKAGES:
-        versions["handful"] = f"{handful.__version__}+{_source_digest()}"
+    if system not in peers.PEERS:
+        versions["handful"] = f"{handful.__version__}+{_digest(b''.join(map(_told, _sources(modality))))}"
     return {**versions, "python": platform.python_version()}
 
 
-def _source_digest() -> str:
-    """A hash of the pipeline's own source: its version alone does not change with each change."""
-    root = Path(__file__).parents[1]
-    files = sorted(path for folder in ("handful", "tasks") for path in (root / folder).rglob("*.py"))
-    return _digest(b"".join(str(path.relative_to(root)).encode() + path.read_bytes() for path in files))
+@cache
+def _sources(modality: str) -> tuple[Path, ...]:
+    """The files of the library and the stages that the pipeline imports: no other can change a number of it.
+
+    The version alone would not change with each change of them.
+    """
+    finder = ModuleFinder([str(ROOT)])
+    for name in ("benchmarks.pipeline", *(f"handful.{modality}.{part}" for part in BY_NAME)):
+        finder.import_hook(name)
+    files = {Path(module.__file__) for module in finder.modules.values() if module.__file__}  # type: ignore[attr-defined]
+    return tuple(sorted(path for path in files if path.relative_to(ROOT).parts[0] in ("handful", "tasks")))
+
+
+def _told(path: Path) -> bytes:
+    return str(path.relative_to(ROOT)).encode() + path.read_bytes()
 
 
 def _digest(content: bytes) -> str:

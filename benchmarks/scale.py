@@ -40,16 +40,15 @@ class Measured:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make each pool, run the stages on it one by one, and print a table as it grows; status 1 if a stage fails."""
     asked = _parse(arguments)
-    stages = asked.stages.split(",") if asked.stages else list(_graph()["stages"])
     say("| pool rows | stage | seconds | processor seconds | peak memory, MB |\n|---|---|---|---|---|")
     try:
         for rows in map(int, asked.rows.split(",")):
             folder = asked.work / str(rows)
             prepare(asked.params, folder, rows, asked.seed)
-            _tell(f"{rows:,}", run(folder, stages))
+            _tell(f"{rows:,}", run(folder, asked.stages))
             if asked.added:
                 prepare(asked.params, folder, rows + asked.added, asked.seed)
-                _tell(f"{rows:,} + {asked.added:,}", run(folder, stages))
+                _tell(f"{rows:,} + {asked.added:,}", run(folder, asked.stages))
     except HandfulError as error:
         sys.exit(f"benchmarks.scale: {error}")
 
@@ -65,10 +64,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--params", type=Path, default=ROOT / "params.yaml", help="its tables are what pools are of")
     parser.add_argument("--rows", default="10000,100000,1000000", help="sizes of the pools")
     parser.add_argument("--added", type=int, default=0, help="so many rows join each pool for a second, warm run")
+    known = list(_graph()["stages"])
     parser.add_argument("--stages", help="which, by their names; all of dvc.yaml if this is left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, required=True, help="a new folder for pools, results, logs and embeddings")
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    asked.stages = asked.stages.split(",") if asked.stages else known
+    if unknown := [name for name in asked.stages if name not in known]:
+        parser.error(f"--stages: {', '.join(unknown)}: not in dvc.yaml, which has {', '.join(known)}")
+    return asked
 
 
 def say(line: str) -> None:

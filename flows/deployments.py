@@ -44,6 +44,7 @@ def create_work_pools(pools: Iterable[str]) -> list[str]:
 
 def deploy_stages(stages: list[Stage], root: Path) -> None:
     """Give each stage its deployment on its pool, and take away those of stages that dvc.yaml no longer has."""
+    create_work_pools({stage.pool for stage in stages})  # dvc.yaml may name another one since `make up`
     for stage in stages:
         parameters = {"stage": stage.name, "folder": str(root), "home": place(root), "commit": None}
         settings: dict[str, Any] = {"parameters": parameters, "tags": ["stage", stage.name]}

@@ -29,4 +29,17 @@ def shares(pool: str) -> list[dict[str, str]]:
     gpus = visible_gpus()
     if not gpus:
         return [{}]
-    return [{VARIABLE: gpu} for gpu in gpus] if "gpu" in pool.split("-") else [{VARIABLE: NONE}]
+    return [{VARIABLE: gpu} for gpu in gpus] if _is_for_gpus(pool) else [{VARIABLE: NONE}]
+
+
+def what_they_see(pool: str) -> str:
+    """Say which GPUs the workers of `shares` have, and why none if they have none."""
+    if not visible_gpus():
+        return "without a GPU, for this host has none"
+    return (
+        "each with a GPU" if _is_for_gpus(pool) else "without a GPU: a part of the name must be `gpu`, such as a100-gpu"
+    )
+
+
+def _is_for_gpus(pool: str) -> bool:
+    return "gpu" in pool.split("-")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from flows import environment
 from flows.access import LOOPBACK, Access
+from flows.gpus import what_they_see
 from flows.server import UpError, answers
 from flows.stack import Stack
 from flows.up import wait
+from flows.worktree import only_one
 
 URL, AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 
@@ -22,23 +24,26 @@ def work(root: Path, pool: str, say: Callable[[str], None]) -> None:
     """Run the workers of a pool, one for each GPU of this host, until one ends or somebody ends this process.
 
     Raises:
-        UpError: there is no server, pool, origin or DVC remote to work with, or a worker ended.
+        UpError: there is no server, pool, origin or DVC remote to work with, a worker ended, or others run already.
     """
-    url, stack = _enter(root), Stack(root, f"workers-{pool}")
-    _require(root, pool, url)
-    for ending in (signal.SIGINT, signal.SIGTERM):  # so that an init system stops the workers too
-        signal.signal(ending, lambda *_: sys.exit())
-    stack.stop()  # what a crash has left
-    from flows.workers import RUNS_AT_ONCE, start_workers
+    with only_one(root, f"workers-{pool}") as ours:
+        if not ours:
+            raise UpError(f"Workers of pool {pool} already run in this clone. Stop them with Ctrl-C there first.")
+        url, stack = _enter(root), Stack(root, f"workers-{pool}")
+        _require(root, pool, url)
+        for ending in (signal.SIGINT, signal.SIGTERM):  # so that an init system stops the workers too
+            signal.signal(ending, lambda *_: sys.exit())
+        stack.stop()  # what a crash has left
+        from flows.workers import RUNS_AT_ONCE, start_workers
 
-    try:
-        count = start_workers(stack, pool, RUNS_AT_ONCE, partial(wait, stack))
-        say(f"Workers of pool {pool} for {url}: {count}. Ctrl-C stops them.")
-        while len(stack.running()) == count:
-            time.sleep(1.0)
-        raise UpError(f"A worker has ended. Look into {stack.file.parent}/worker-{pool}*.log")
-    finally:
-        stack.stop()
+        try:
+            count = start_workers(stack, pool, RUNS_AT_ONCE, partial(wait, stack))
+            say(f"Workers of pool {pool} for {url}: {count}, {what_they_see(pool)}. Ctrl-C stops them.")
+            while len(stack.running()) == count:
+                time.sleep(1.0)
+            raise UpError(f"A worker has ended. Look into {stack.file.parent}/worker-{pool}*.log")
+        finally:
+            stack.stop()
 
 
 def _enter(root: Path) -> str:

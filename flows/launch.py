@@ -42,7 +42,7 @@ def launch(
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     command += ["--pull"] if pull else []
     limits = Limits(timeout_seconds, root)
-    with _alone(root, say), process_group(command, limits, **_settings(root)) as process:
+    with _alone(stage, root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
             outcome = verdicts.get(line, outcome) if outcome in (None, PULLED) else outcome
             tail.append(line)
@@ -55,15 +55,19 @@ def launch(
 
 
 @contextmanager
-def _alone(root: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Wait until no other stage runs in the folder, where DVC would fail. The lock ends with its process, however."""
+def _alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until the stage does not run in the folder, where DVC would fail. The lock ends with its process, however.
+
+    Other stages may run there: who starts them sees to it that none reads what another writes, and DVC writes its
+    files for one after the other.
+    """
     folder = root / ".dvc" / "tmp"
     folder.mkdir(exist_ok=True)
-    with (folder / "stage.lock").open("w") as lock:
+    with (folder / f"stage-{stage.replace('/', '-')}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another stage runs in this folder; waiting for its end.")
+            say(f"Stage {stage} still runs in this folder; waiting for its end.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -5,11 +5,14 @@ import socket
 from pathlib import Path
 
 CLONE = Path(__file__).parents[1]
+MACHINE = Path("/etc/machine-id")  # tells hosts apart that have one name, such as copies of a virtual machine
 
 
 def place(root: Path) -> str:
     """Name the clone at `root` on this host."""
-    return f"{socket.gethostname()}:{root}"
+    machine = MACHINE.read_bytes().strip() if MACHINE.exists() else b""
+    told = f" on machine {hashlib.sha256(machine).hexdigest()[:8]}" if machine else ""  # the id itself is confidential
+    return f"{socket.gethostname()}:{root}{told}"
 
 
 def short(place: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, cast
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 
 from flows.artifacts import publish
 from flows.checkout import VisitError
@@ -65,4 +65,5 @@ def run_stage(stage: str, folder: Path, home: str, commit: str | None) -> State[
                 give_back(described, worktree, say)
             return state
     except (VisitError, UnlikeError, CommandError) as error:
-        return Failed(message=f"{place(CLONE)}: {error}")
+        # Where nothing was handed over, the night knew of no other host: it starts a run that crashed once more.
+        return (Crashed if commit is None else Failed)(message=f"{place(CLONE)}: {error}")

@@ -62,7 +62,7 @@ def run_stages(night: Night, stages: list[Stage]) -> None:
 
 
 def _start(night: Night, stage: Stage, stages: list[Stage], again: bool) -> Started:
-    shared = workers.others(stage.pool, night.root) and can_share(night.root)
+    shared = workers.others(stage.pool, night.root, datetime.now(UTC) - PATIENCE) and can_share(night.root)
     commit = hand_over(night, stage, stages, get_run_logger().info) if shared else None
     given = {"stage": stage.name, "folder": str(night.folder), "home": place(night.root), "commit": commit}
     run = cast(FlowRun, run_deployment(f"stage/{stage.name}", parameters=given, timeout=0))

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import Worker, WorkerStatus
+from prefect.client.schemas.objects import Worker
 
 from flows.gpus import shares
 from flows.place import place, short
@@ -30,28 +30,26 @@ def start_workers(stack: Stack, pool: str, limit: int | None, wait: Callable[[Ca
     return len(environments)
 
 
-def others(pool: str, root: Path) -> bool:
-    """Tell whether workers of other clones serve the pool."""
-    return any(not worker.name.startswith(_prefix(root)) for worker in _online(pool))
+def others(pool: str, root: Path, since: datetime) -> bool:
+    """Tell whether a worker of another clone has reported since then: offline at the moment, it may yet take a run."""
+    beats = [(one.name, one.last_heartbeat_time) for one in _known(pool)]
+    return any(beat is not None and beat >= since for name, beat in beats if not name.startswith(_prefix(root)))
 
 
 def seen(pool: str, since: datetime) -> bool:
     """Tell whether a worker of the pool has reported since then."""
-    with get_client(sync_client=True) as client:
-        beats = [one.last_heartbeat_time for one in client.read_workers_for_work_pool(pool)]
-    return any(beat is not None and beat >= since for beat in beats)
+    return any(one.last_heartbeat_time is not None and one.last_heartbeat_time >= since for one in _known(pool))
 
 
 def _prefix(root: Path) -> str:
     return f"{short(place(root))}-"
 
 
-def _online(pool: str) -> list[Worker]:
+def _known(pool: str) -> list[Worker]:
     with get_client(sync_client=True) as client:
-        return [one for one in client.read_workers_for_work_pool(pool) if one.status == WorkerStatus.ONLINE]
+        return client.read_workers_for_work_pool(pool)
 
 
 def _reported(pool: str, name: str, since: datetime) -> bool:
-    with get_client(sync_client=True) as client:
-        beats = [one.last_heartbeat_time for one in client.read_workers_for_work_pool(pool) if one.name == name]
+    beats = [one.last_heartbeat_time for one in _known(pool) if one.name == name]
     return any(beat is not None and beat >= since for beat in beats)

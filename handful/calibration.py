@@ -1,8 +1,8 @@
-"""Calibration: the temperature that mends a student's probabilities, and the threshold below which it may abstain."""
+"""Calibration: temperatures that mend probabilities, and the threshold below which a student may abstain."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import log_softmax, softmax
 
 # Beyond a factor of twenty the data do not tell one temperature from the next, and all that is left is rounding.
 LOG_TEMPERATURES = (-np.log(20.0), np.log(20.0))
@@ -23,6 +23,28 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
         return float(-(targets * log_softmax(wide / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
+
+
+def confidence(logits: np.ndarray, temperature: float) -> float:
+    """The mean of the largest probabilities at a temperature; logits [n, classes], n > 0."""
+    return float(softmax(logits.astype(np.float64) / temperature, axis=1).max(axis=1).mean())
+
+
+def temperature_for(logits: np.ndarray, wanted: float) -> float:
+    """The temperature at which the mean confidence is as `wanted`, or as near to it as a temperature comes.
+
+    The confidence falls as the temperature rises, so there is one.
+    """
+
+    def excess(log_temperature: float) -> float:
+        return confidence(logits, np.exp(log_temperature)) - wanted
+
+    coldest, hottest = LOG_TEMPERATURES
+    if excess(coldest) <= 0:
+        return float(np.exp(coldest))
+    if excess(hottest) >= 0:
+        return float(np.exp(hottest))
+    return float(np.exp(brentq(excess, coldest, hottest)))
 
 
 def threshold(confidences: np.ndarray, share: float) -> float:

@@ -62,6 +62,7 @@ def inspect(student: Student) -> str:
         [
             f"A {kind} student for {description['modality']}, format {description['format']}",
             f"{len(student.classes_)} classes: {', '.join(student.classes_)}",
+            f"temperature {student.temperature:.3f}, threshold {student.threshold:.3f} below which it may abstain",
             f"{student.size_bytes:,} bytes:",
             *(f"  {name}  {size:,}" for name, size in files),
         ]

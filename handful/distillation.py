@@ -1,7 +1,6 @@
 """What a student learns from: hard labels on the few, the teacher's softened probabilities on the many."""
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,6 @@ class Trained:
 
     files: dict[str, bytes]
     features: dict[str, Any]
-
-
-def asked_once(predict_proba: Callable[[list[Any]], np.ndarray]) -> Callable[[list[Any]], np.ndarray]:
-    """The same function, asked once for each content: an adapted teacher is slow, and nothing caches its embeddings."""
-    known: dict[Any, np.ndarray] = {}
-
-    def opinion(contents: list[Any]) -> np.ndarray:
-        new = [content for content in dict.fromkeys(contents) if content not in known]
-        known.update(zip(new, predict_proba(new), strict=True))
-        return np.stack([known[content] for content in contents]) if contents else predict_proba(contents)
-
-    return opinion
 
 
 def transfer_set(
@@ -92,23 +79,24 @@ def held_out(rows: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(rows) < count
 
 
-def calibrate(folder: Path, trial: Trained, unseen: Examples, abstention_share: float) -> None:
-    """Store temperature and threshold with the student in `folder`, as found with its `trial`.
+def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> float | None:
+    """Store temperature and threshold with the student in `folder`, as found on rows that it did not learn from.
 
-    The trial is trained alike but without the unseen rows, so that the student that is kept has lost none. Without
-    unseen rows the student stays as it is: temperature 1, and it never abstains.
+    Without such rows the student stays as it is: temperature 1, and it never abstains.
 
     Args:
         unseen: rows of the pool, with the teacher's probabilities at temperature 1 as targets.
         abstention_share: how many of such rows it is to refuse.
+
+    Returns:
+        on what share of these rows student and teacher agree, None without any.
     """
     if not len(unseen):
-        return
+        return None
     description = storage.read_json(folder / "student.json")
-    with tempfile.TemporaryDirectory() as name:
-        save_student(Path(name), trial, *(description[key] for key in ("kind", "modality", "classes")))
-        logits = student.load(name, threads=1).logits(unseen.contents)
+    logits = student.load(folder, threads=1).logits(unseen.contents)
     temperature = calibration.fit_temperature(logits, unseen.targets)
     confidences = student.softmax(logits, temperature).max(axis=1)
     found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
     storage.write_json({**description, **found}, folder / "student.json")
+    return float((logits.argmax(axis=1) == unseen.targets.argmax(axis=1)).mean())

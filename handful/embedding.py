@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from handful import batches, compute
+from handful import batches, compute, devices
 from handful.progress import Pace
 from handful.training import autocast, device
 from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
@@ -72,19 +72,18 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
     An embedder in training is never cached; what an adapted one has given is removed after two days without use.
     Batches are computed where the stage's parameters say, but for `cached=False`, which is for measuring: here.
+    Several devices share out the new rows by their keys, so that none is computed twice.
     """
     if not len(contents):
         return np.empty((0, embedder.dimensions), np.float32)
     where = compute.current() if cached else compute.HERE
     if not cached or embedder.fingerprint is None:
-        shapes = _shapes(embedder, contents)
-        pace = Pace(int(shapes.sum()), f"embedding {len(contents):,} rows")
-        return _compute(embedder, contents, shapes, False, where, pace)
+        return _afresh(embedder, contents, where)
     keys = np.array([hashlib.blake2b(_bytes(one), digest_size=KEY_BYTES).digest() for one in contents], KEY)
     distinct, first, copies = np.unique(keys, return_index=True, return_inverse=True)
     with closing(_open(embedder, where.device)) as known:
         places = known.find(distinct)
-        missing = np.flatnonzero(places < 0)
+        missing = np.flatnonzero((places < 0) & _ours(distinct, where))
         missing = missing[np.argsort(first[missing])]  # in the order of the contents
         new = [contents[row] for row in first[missing]]
         shapes = _shapes(embedder, new)
@@ -93,7 +92,36 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
             part = slice(start, start + ROWS_PER_COMMIT * where.width)
             vectors = _compute(embedder, new[part], shapes[part], True, where, pace)
             places[missing[part]] = known.append(distinct[missing[part]], vectors)
+        if devices.count() > 1:
+            devices.wait()
+            places = known.find(distinct)
         return known.read(places[copies])
+
+
+def _afresh(embedder: Embedder, contents: Sequence[Any], where: compute.Compute) -> np.ndarray:
+    """The embeddings, from no cache. Each device computes all; but actors of Ray are asked by the leader alone."""
+    if where is not compute.HERE and devices.rank():
+        vectors = np.empty((len(contents), embedder.dimensions), np.float32)
+    else:
+        shapes = _shapes(embedder, contents)
+        pace = Pace(int(shapes.sum()), f"embedding {len(contents):,} rows")
+        vectors = _compute(embedder, contents, shapes, False, where, pace)
+    if where is compute.HERE:
+        return vectors
+    leaders: np.ndarray = devices.from_leader(torch.from_numpy(vectors).to(device())).cpu().numpy()
+    return leaders
+
+
+def _ours(keys: np.ndarray, where: compute.Compute) -> np.ndarray:
+    """Which rows this process is to compute, bool [n]; it follows from the key alone, whatever others add meanwhile.
+
+    Actors of Ray are asked by one process: if each asked for its own, some would wait for ever for those of others.
+    """
+    number, count = devices.beside()
+    if where is not compute.HERE:
+        return np.full(len(keys), number == 0)
+    mine: np.ndarray = keys.view(np.uint32)[:: KEY_BYTES // 4] % count == number
+    return mine
 
 
 def _shapes(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:

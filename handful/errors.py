@@ -18,7 +18,7 @@ class BackboneError(HandfulError):
 
 
 class ComputeError(HandfulError):
-    """The cluster that `compute` names cannot be used; says what it lacks."""
+    """The cluster that `compute` names, or the devices asked for, cannot be used; says what is lacking."""
 
 
 class StudentError(HandfulError):

@@ -27,8 +27,8 @@ class Findings:
     """All that the report tells.
 
     `metrics` is metrics.json; `test` has the columns id, content, label, origin; `probabilities` [rows, classes] are
-    the student's. `gate`, `crossvalidation`, `validation` and `drift` are the JSON documents of the earlier stages,
-    `set_aside` the rows that ingest kept out, `training` the number of training rows of each kind.
+    the student's. `gate`, `crossvalidation`, `distillation`, `validation` and `drift` are the JSON documents of the
+    earlier stages, `set_aside` the rows that ingest kept out, `training` the number of training rows of each kind.
     """
 
     metrics: Mapping[str, Any]
@@ -38,6 +38,7 @@ class Findings:
     parameters: Evaluate
     gate: Mapping[str, Mapping[str, Any]]
     crossvalidation: Mapping[str, Any]
+    distillation: Mapping[str, Any]
     validation: Mapping[str, Any]
     drift: Mapping[str, Any]
     set_aside: pd.DataFrame

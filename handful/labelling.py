@@ -1,10 +1,13 @@
 """Which rows of the pool a person should label next: uncertain ones, unlike each other, of all classes."""
 
 from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
+import pandas as pd
 
 from handful import selection
+from handful.parameters.tables import Columns
 
 CANDIDATES = 10  # times as many rows as wanted, the least certain, out of which the unlike are chosen
 MOST_CANDIDATES = 10_000
@@ -58,6 +61,19 @@ def weighted_facility_location(embeddings: np.ndarray, probabilities: np.ndarray
     lengths = (1 - margins(probabilities[candidates])).astype(np.float32)
     chosen = selection.facility_location(embeddings[candidates] * lengths[:, None], count, seed)
     return np.asarray(candidates[chosen])
+
+
+def sheet(rows: pd.DataFrame, columns: Columns, content: ModuleType) -> pd.DataFrame:
+    """The rows as a person fills them in and adds them to the training file.
+
+    First come the columns of that file, the label empty; then id, origin, guess and probability, less those whose name
+    a column of the file has.
+    """
+    own = {columns.content: [content.written(value) for value in rows["content"]], columns.label: ""}
+    if columns.key:
+        own[columns.key] = rows["key"].tolist()
+    told = {name: rows[name].tolist() for name in ("id", "origin", "guess", "probability") if name not in own}
+    return pd.DataFrame({**own, **told})
 
 
 def margins(probabilities: np.ndarray) -> np.ndarray:

@@ -22,6 +22,11 @@ class Head:
         """float32 [n, classes]."""
         return np.asarray(embeddings @ self.coefficients.T + self.intercept)
 
+    def at(self, temperature: float) -> "Head":
+        """The head whose logits are these, divided by the temperature."""
+        scale = np.float32(temperature)
+        return Head(self.classes, self.coefficients / scale, self.intercept / scale)
+
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """The likeliest class of each row, strings [n]."""
         return np.asarray(np.array(self.classes)[self.logits(embeddings).argmax(axis=1)])

@@ -53,6 +53,7 @@ def markdown(findings: Findings) -> str:
         f"Against the baseline, {_verdict(findings.metrics)}.",
         *_promotion(findings.metrics),
         _table(f"| | accuracy | {level} interval | macro F1 | rows a second | size |", systems),
+        _agreement(findings),
         "## What was used for training",
         _table("| addition | rows offered | accuracy | log loss | verdict |", gate),
         _teacher_made(findings),
@@ -129,6 +130,7 @@ def _context(findings: Findings) -> dict[str, Any]:
         "operations": [row for row in _gate(findings.gate) if row["quality"]],
         "candidates": [row for row in candidates if row["accuracy"] is not None],
         "teacher_made": _teacher_made(findings),
+        "agreement": _agreement(findings),
         "backbone": findings.crossvalidation["backbone"],
         "per_class": sorted(per_class, key=lambda row: (row["recall"], row["label"])),
         "matrix": _matrix(counts, findings.labels),
@@ -198,13 +200,32 @@ def _abstention(scores: Mapping[str, Any]) -> str:
     return f"Where it may abstain, below a probability of {found['threshold']:.3f}, the student {answered}."
 
 
+def _agreement(findings: Findings) -> str:
+    """What the teacher's opinion is worth in the student's hands, on rows that the student did not learn from."""
+    share, rows = findings.distillation["agreement"][findings.metrics["student"]["kind"]], findings.distillation["rows"]
+    if share is None:
+        return "The pool is too small to keep rows of it apart, on which student and teacher could be compared."
+    return f"On {count(rows['unseen'])} pool rows kept from it, student and teacher agree on {percent(share)}."
+
+
 def _teacher_made(findings: Findings) -> str:
     """How the teacher was made, and what cross-validation said of it or why it was not asked."""
     row = next(row for row in findings.crossvalidation["candidates"] if row["chosen"])
     found = f"not cross-validated: {row['reason']}"
     if row["accuracy"] is not None:
         found = f"{percent(row['accuracy'])} right in cross-validation"
-    return f"The teacher was made by {_plain(row['kind'])}; {found}."
+    return f"The teacher was made by {_plain(row['kind'])}; {found}.{_guessed(findings.crossvalidation['guessed'])}"
+
+
+def _guessed(classes: Sequence[Mapping[str, Any]]) -> str:
+    """What the teacher learned from the pool past the gate, as a further sentence; nothing where it did not."""
+    if not classes:
+        return ""
+    rows = count(sum(row["rows"] for row in classes))
+    return (
+        f" Self-training, which the gate does not judge, let it learn from {rows} rows of the pool with guessed labels "
+        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher."
+    )
 
 
 def _gate(gate: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ def guessed(
     settings: ClassBalancedSelfTraining,
     seed: int,
 ) -> pd.DataFrame:
-    """The rows of the pool to learn from: columns content, label (what was guessed) and weight.
+    """The rows of the pool to learn from: columns content, label (what was guessed) and weight, index the row's number.
 
     What the teachers are surest of teaches a probe on the surface of the contents, their n-grams or pixels. It errs on
     other rows than an encoder does (co-training, Blum & Mitchell 1998), so its opinion is asked too before the surest
@@ -33,7 +33,8 @@ def guessed(
         rows: what they learned from; columns content, label, weight.
     """
     drawn = np.random.default_rng(seed).permutation(len(pool))[: settings.pool_rows]
-    contents = [pool[row] for row in np.sort(drawn)]
+    drawn = np.sort(drawn)
+    contents = [pool[row] for row in drawn]
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
     classes = np.array(teachers[0].classes_)
     surface = teachers[0].backbone.surface([*rows["content"], *contents])
@@ -45,7 +46,12 @@ def guessed(
         np.concatenate([rows["weight"], learned["weight"]]),
     )
     chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
-    return chosen.assign(content=[contents[row] for row in chosen.index]).reset_index(drop=True)
+    return chosen.assign(content=[contents[row] for row in chosen.index]).set_index(drawn[chosen.index])
+
+
+def nothing() -> pd.DataFrame:
+    """The same without a row."""
+    return pd.DataFrame({"label": pd.Series(dtype="str"), "weight": pd.Series(dtype=float), "content": []})
 
 
 def agreed(opinions: Sequence[np.ndarray]) -> np.ndarray:

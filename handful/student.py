@@ -11,7 +11,7 @@ import onnxruntime
 from handful.errors import StudentError
 from handful.modality import MODALITIES, part
 
-FORMAT = 2
+FORMAT = 3
 # Rows are sorted by cost and share a batch up to this much of it, so that little is padding and memory stays bounded.
 BATCH_COST = 2**14
 

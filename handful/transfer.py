@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,22 +80,25 @@ def contrastive_fine_tuning(
     settings: ContrastiveFineTuning,
     seed: int,
     what: str,
-) -> Teacher:
+) -> tuple[Teacher, pd.DataFrame]:
     """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
 
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
     backbone as it was and the surface of the contents agree on.
+
+    Returns:
+        the teacher, and those rows of the pool as `selftraining.guessed` gives them, none without self-training.
     """
     teacher = _drawn_together(backbone, rows, head, settings, seed, what)
     further = settings.self_training
     if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
-        return teacher
+        return teacher, selftraining.nothing()
     teachers = [teacher, linear_probe(backbone, rows, head)]
     guessed = selftraining.guessed(teachers, rows, pool, head, further, seed)
     together = pd.concat([rows, guessed], ignore_index=True)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     onwards = settings.model_copy(update=steps)
-    return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training")
+    return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training"), guessed
 
 
 def _drawn_together(
@@ -116,7 +119,16 @@ class Start:
     seed: int
 
 
-def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -> tuple[Teacher, list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class Trained:
+    """A teacher, the epochs that it saw, and the pool's rows that it learned from with labels that were guessed."""
+
+    teacher: Teacher
+    epochs: int = 0
+    guessed: pd.DataFrame = field(default_factory=selftraining.nothing)
+
+
+def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -> tuple[Trained, list[dict[str, Any]]]:
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
     The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
@@ -127,8 +139,8 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
     if reason := _unexamined(parameters, len(labelled)):
         first = parameters.candidates[0]
         log.info("%s, not cross-validated: %s", first.kind, reason)
-        teacher, _ = _train(first, start, training, None, None, "training on all rows")
-        return teacher, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
+        trained = _train(first, start, training, None, None, "training on all rows")
+        return trained, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
@@ -141,8 +153,8 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
         records.append(_record(candidate.kind, probabilities, labelled, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
-    teacher, _ = _train(parameters.candidates[best], start, training, epochs_of[best], None, "training on all rows")
-    return teacher, records
+    trained = _train(parameters.candidates[best], start, training, epochs_of[best], None, "training on all rows")
+    return trained, records
 
 
 def _unexamined(parameters: PretrainTransfer, rows: int) -> str | None:
@@ -161,17 +173,18 @@ def _train(
     epochs: int | None,
     held_out: pd.DataFrame | None,
     what: str,
-) -> tuple[Teacher, int]:
-    """Return the teacher and the number of epochs that it saw; only full fine-tuning stops by `held_out`."""
+) -> Trained:
+    """Train one candidate; only full fine-tuning counts its epochs, and stops by `held_out`."""
     backbone, head, seed = start.backbone, start.head, start.seed
     match candidate:
         case LinearProbe():
-            return linear_probe(backbone, rows, head), 0
+            return Trained(linear_probe(backbone, rows, head))
         case ContrastiveFineTuning():
-            return contrastive_fine_tuning(backbone, rows, start.pool, head, candidate, seed, what), 0
+            tuned, guessed = contrastive_fine_tuning(backbone, rows, start.pool, head, candidate, seed, what)
+            return Trained(tuned, guessed=guessed)
         case FullFineTuning():
             many = candidate.epochs if epochs is None else epochs
-            return full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what)
+            return Trained(*full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what))
 
 
 def _held_out_probabilities(
@@ -187,9 +200,9 @@ def _held_out_probabilities(
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
-        teacher, epoch = _train(candidate, start, rows, None, held_out, what)
-        epochs.append(epoch)
-        probabilities[held] = teacher.predict_proba(held_out["content"].tolist())
+        trained = _train(candidate, start, rows, None, held_out, what)
+        epochs.append(trained.epochs)
+        probabilities[held] = trained.teacher.predict_proba(held_out["content"].tolist())
     return probabilities, int(np.median(epochs))
 
 

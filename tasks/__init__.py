@@ -27,7 +27,8 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     """Run `main(parameters, *folders)` with the command line: the parameter file, then one path per folder.
 
     Mistakes end the process with status 1 and one paragraph; `--debug` shows the traceback instead. With
-    `devices.company` it runs on every device: the process that leads writes the last folder, and speaks for all.
+    `devices.company` it runs on every device: the process that leads writes the last folder, and speaks for all who
+    come to the same end.
     """
     folders = list(inspect.signature(main).parameters)[1:]
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
@@ -39,17 +40,17 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     end_with_parent()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
-    with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
-        paths = [getattr(arguments, folder) for folder in folders]
-        try:
+    try:
+        with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
+            paths = [getattr(arguments, folder) for folder in folders]
             values = parameters.read(arguments.parameters)
             out = paths[-1] if leads else Path(elsewhere, paths[-1].name)
             with compute.running(values.compute):
                 main(values, *paths[:-1], out)
-        except Exception as error:
-            if arguments.debug:
-                raise
-            sys.exit(f"{parser.prog}: {_explain(error)}" if leads or not isinstance(error, HandfulError) else 1)
+    except Exception as error:
+        if arguments.debug:
+            raise
+        sys.exit(f"{parser.prog}: {_explain(error)}")
 
 
 def _explain(error: Exception) -> str:

@@ -4,13 +4,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from handful import devices, pool, storage
-from handful.distillation import Trained, asked_once, calibrate, held_out, save_student, transfer_set
+from handful.distillation import Trained, calibrate, held_out, save_student, transfer_set
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Distill
@@ -25,13 +24,12 @@ log = logging.getLogger("handful.distill")
 class Distilled:
     """The students by kind, the default first, their classes, and how many rows they learned from.
 
-    `trials` are the same students trained without `unseen`, rows of the pool; `calibrate` says what for.
+    `unseen` are rows of the pool that they did not learn from; `calibrate` says what for.
     """
 
     students: dict[str, Trained]
     classes: list[str]
     rows: dict[str, int]
-    trials: dict[str, Trained]
     unseen: Examples
 
 
@@ -56,31 +54,25 @@ def distill(
     labelled = training[training["origin_kind"] == "labelled"]
     added = training[~training["origin_kind"].isin(["labelled", "pool"])]
     contents, held = unlabelled["content"], held_out(len(unlabelled), seed)
-    opinion = asked_once(teacher.predict_proba)
-
-    def trained(large: list[Any]) -> tuple[dict[str, Trained], int]:
-        everything = [*labelled["content"], *large]
-        large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
-        examples = transfer_set(
-            labelled["content"].tolist(),
-            labelled["label"].tolist(),
-            large,
-            opinion(large),
-            teacher.classes_,
-            parameters.temperature,
-            parameters.pool_weight,
-        )
-        return {
-            student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
-            for student in parameters.students
-        }, len(large)
-
-    students, by_teacher = trained([*contents, *added["content"]])
-    trials = trained([*contents[~held], *added["content"]])[0] if held.any() else students
+    large = [*contents[~held], *added["content"]]
+    everything = [*labelled["content"], *large]
+    large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
+    examples = transfer_set(
+        labelled["content"].tolist(),
+        labelled["label"].tolist(),
+        large,
+        teacher.predict_proba(large),
+        teacher.classes_,
+        parameters.temperature,
+        parameters.pool_weight,
+    )
+    students: dict[str, Trained] = {
+        student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
+        for student in parameters.students
+    }
     kept = contents[held].tolist()
-    unseen = Examples(kept, opinion(kept), np.ones(len(kept), np.float32))
-    rows = {"labelled": len(labelled), "by_teacher": by_teacher}
-    return Distilled(students, teacher.classes_, rows, trials, unseen)
+    unseen = Examples(kept, teacher.predict_proba(kept), np.ones(len(kept), np.float32))
+    return Distilled(students, teacher.classes_, {"labelled": len(labelled), "by_teacher": len(large)}, unseen)
 
 
 def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, out: Path) -> None:
@@ -92,11 +84,13 @@ def main(parameters: Parameters, validate: Path, select: Path, transfer: Path, o
     augmentation, trainers = (part(parameters.modality, name) for name in ("augmentation", "student"))
     made = distill(training, unlabelled, teacher, parameters.distill, augmentation, trainers, parameters.seed)
     default, *others = made.students
+    agreement = {}
     for kind, folder in [(default, out / "student"), *((kind, out / "others" / kind) for kind in others)]:
         save_student(folder, made.students[kind], kind, parameters.modality, made.classes)
-        calibrate(folder, made.trials[kind], made.unseen, parameters.distill.abstention_share)
-    rows = {**made.rows, "pool": len(given), "pool_looked_at": len(unlabelled)}
-    storage.write_json({"default": default, "others": others, "rows": rows}, out / "distill.json")
+        agreement[kind] = calibrate(folder, made.unseen, parameters.distill.abstention_share)
+    rows = {**made.rows, "unseen": len(made.unseen), "pool": len(given), "pool_looked_at": len(unlabelled)}
+    told = {"default": default, "others": others, "rows": rows, "agreement": agreement}
+    storage.write_json(told, out / "distill.json")
     log.info("Students: %s (the default), %s", default, ", ".join(others) or "no others")
 
 

@@ -52,22 +52,21 @@ def evaluate(
     scored = {name: score(test, one, one.predict_proba, parameters, seed) for name, one in fast.items()}
     for name, one in (("teacher", adapted), ("baseline", baseline)):
         scored[name] = score(test, one, partial(one.predict_proba, cached=False), parameters, seed)
-    truth, classes, guesses = test["label"].tolist(), students[default].classes_, scored[default].guesses
-    beside = {name: compare(truth, guesses, one.guesses, parameters, seed) for name, one in scored.items()}
+    truth, classes, own = test["label"].tolist(), students[default].classes_, scored[default]
+    beside = {name: compare(truth, own.guesses, one.guesses, parameters, seed) for name, one in scored.items()}
     scores = {
         "classes": len(classes),
         "rows": len(test),
         "unseen_labels": {label: truth.count(label) for label in metrics.labels(truth, classes)[len(classes) :]},
         "teacher": scored["teacher"].record,
-        "student": student_record(default, students[default], scored[default], truth),
+        "student": student_record(default, students[default], own, truth),
         "others": {kind: scored[kind].record for kind in others},
         "baseline": scored["baseline"].record,
         "gain_over_baseline": beside["baseline"].gain(),
         "champion": champion_record(rival, scored),
         "verdict": decide(rival, beside.get("champion"), parameters),
     }
-    told = predictions(test, {"teacher": scored["teacher"], "student": scored[default]})
-    return Evaluation(scores, told, scored[default].probabilities)
+    return Evaluation(scores, predictions(test, {"teacher": scored["teacher"], "student": own}), own.probabilities)
 
 
 def main(
@@ -97,6 +96,7 @@ def main(
         parameters=parameters.evaluate,
         gate=storage.read_json(select / "gate.json"),
         crossvalidation=storage.read_json(transfer / "crossvalidation.json"),
+        distillation=made,
         validation=storage.read_json(rows / "validation.json"),
         drift=storage.read_json(drift),
         set_aside=storage.read_table(ingest / "set_aside.parquet"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import readers
+from handful import readers, repeats
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.tables import Ingest, SplitTable
@@ -41,17 +41,18 @@ def ingest(
     named = [table.assign(table=name) for name, table in given.items() if table is not None]
     rows = pd.concat(named, ignore_index=True)
     rows["id"] = [MISSING if value is None else content.fingerprint(value) for value in rows["content"]]
-    rows["reason"] = pd.Series(pd.NA, index=rows.index, dtype="str")
+    rows[["from", "reason"]] = pd.DataFrame(pd.NA, rows.index, ["from", "reason"], dtype="str")
     rows.loc[(rows["table"] == "labelled") & rows["label"].isna(), "table"] = "unlabelled"
     if isinstance(parameters.test, SplitTable):
         share = parameters.test.share
         rows.loc[_drawn(rows, lambda size: _split_size(size, share), f"test {seed}"), "table"] = "test"
-    _set_aside(rows, content, parameters.near_duplicate_similarity)
+    _set_aside(rows, repeats.of_test_rows(rows, content, parameters.near_duplicate_similarity))
     if parameters.shots is not None:
         shots = parameters.shots
         drawn = _drawn(rows, lambda size: min(size, shots), f"shots {seed}")
         rows.loc[(rows["table"] == "labelled") & ~drawn, "table"] = "unlabelled"
     rows.loc[rows["table"] == "unlabelled", "label"] = pd.NA
+    _set_aside(rows, repeats.of_labelled_rows(rows))
     tables = _separated(rows)
     assert sum(map(len, tables.values())) == sum(len(table) for table in given.values() if table is not None)
     return tables
@@ -76,16 +77,11 @@ def _drawn(rows: pd.DataFrame, wanted: Callable[[int], int], salt: str) -> Any:
     return drawn.reindex(rows.index, fill_value=False)
 
 
-def _set_aside(rows: pd.DataFrame, content: ModuleType, similarity: float) -> None:
-    """Move what nearly repeats a test row out of the tables that training sees."""
-    present = rows["content"].notna()
-    references = rows[(rows["table"] == "test") & present]
-    others = rows[(rows["table"] != "test") & present]
-    nearest = content.near_duplicates(others["content"].tolist(), references["content"].tolist(), similarity)
-    moved = others.index[nearest >= 0]
-    rows["from"] = rows["table"]
-    rows.loc[moved, "reason"] = [f"nearly repeats {references['origin'].iloc[i]}" for i in nearest if i >= 0]
-    rows.loc[moved, "table"] = "set_aside"
+def _set_aside(rows: pd.DataFrame, reasons: pd.Series) -> None:
+    """Move the rows that have a reason for it out of their tables."""
+    rows.loc[reasons.index, "from"] = rows.loc[reasons.index, "table"]
+    rows.loc[reasons.index, "reason"] = reasons
+    rows.loc[reasons.index, "table"] = "set_aside"
 
 
 def _separated(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

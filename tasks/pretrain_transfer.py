@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from handful import devices, pool, storage
+from handful import confidence, devices, pool, storage
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
@@ -23,10 +23,14 @@ log = logging.getLogger("handful.pretrain_transfer")
 
 @dataclass(frozen=True)
 class Transferred:
-    """The teacher, the baseline it has to beat (a probe on the frozen backbone), and how the choice was made."""
+    """The teacher, the baseline it has to beat (a probe on the frozen backbone), and how the choice was made.
+
+    `guessed` are the rows of the pool, by their number, that the teacher learned from with the labels it was given.
+    """
 
     teacher: Teacher
     baseline: Teacher
+    guessed: pd.DataFrame
     crossvalidation: dict[str, Any]
 
 
@@ -49,17 +53,23 @@ def pretrain_transfer(
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*unlabelled, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    teacher, records = choose(Start(pretrained, unlabelled, head, seed), training, parameters)
+    begin = Start(pretrained, unlabelled, head, seed)
+    trained, records = choose(begin, training, parameters)
     [chosen] = [record for record in records if record["chosen"]]
+    teacher = confidence.moderated(trained.teacher, begin, labelled, chosen["accuracy"])
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
-    return Transferred(teacher, baseline, {"candidates": records, "chosen": figures, "backbone": pretrained.origin})
+    rows = trained.guessed["label"].value_counts().sort_index().items()
+    found = {"candidates": records, "chosen": figures, "backbone": pretrained.origin}
+    found["guessed"] = [{"label": label, "rows": count} for label, count in rows]
+    return Transferred(teacher, baseline, trained.guessed, found)
 
 
 def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> None:
-    """Read the training table and the pool, write teacher, baseline and the record of the choice."""
+    """Read the training table and the pool, write teacher, baseline, the record of the choice and what was guessed."""
     training = storage.read_table(select / "training.parquet")
     given = storage.read_table(validate / "unlabelled.parquet")
-    unlabelled = pool.drawn(given, parameters.pool_rows, parameters.seed)["content"].tolist()
+    drawn = pool.drawn(given, parameters.pool_rows, parameters.seed)
+    unlabelled = drawn["content"].tolist()
     backbones = part(parameters.modality, "backbone")
     backbone = backbones.load(parameters.backbone, parameters.seed)
     made = pretrain_transfer(
@@ -67,6 +77,9 @@ def main(parameters: Parameters, validate: Path, select: Path, out: Path) -> Non
     )
     for name, one in (("teacher", made.teacher), ("baseline", made.baseline)):
         one.save(out / name, parameters.modality, parameters.backbone, parameters.seed)
+    guessed = drawn.iloc[made.guessed.index][["id", "content"]].reset_index(drop=True)
+    told = made.guessed[["label", "weight"]].reset_index(drop=True)
+    storage.write_table(pd.concat([guessed, told], axis=1), out / "guessed.parquet")
     storage.write_json(made.crossvalidation, out / "crossvalidation.json")
     log.info("The teacher is a %s on %s", made.teacher.kind, made.crossvalidation["backbone"])
 

@@ -23,7 +23,10 @@ COLUMNS = ["id", "content", "label", "weight", "origin_kind", "parent", "reason"
 
 @dataclass(frozen=True)
 class Selected:
-    """The training table (COLUMNS), labelled rows left out, rows to label next, and the gate's verdicts by name."""
+    """The training table (COLUMNS), labelled rows left out, rows to label next, and the gate's verdicts by name.
+
+    The rows to label next have the pool's columns, and `guess` and `probability`.
+    """
 
     training: pd.DataFrame
     pruned: pd.DataFrame
@@ -64,7 +67,7 @@ def select(
     return Selected(
         _training(labelled, gate),
         _pruned(labelled, gate),
-        _label_next(tables["unlabelled"], gate, parameters.label_next, content, backbone, seed),
+        _label_next(tables["unlabelled"], gate, parameters.label_next, backbone, seed),
         {name: {**verdict, "quality": quality.summary(augmented).get(name)} for name, verdict in verdicts.items()},
     )
 
@@ -84,20 +87,15 @@ def _pruned(labelled: pd.DataFrame, gate: Gate) -> pd.DataFrame:
     return labelled.iloc[left].assign(guess=guesses, reason="its label looks wrong, and without it accuracy rose")
 
 
-def _label_next(
-    unlabelled: pd.DataFrame, gate: Gate, parameters: LabelNext, content: ModuleType, backbone: Backbone, seed: int
-) -> pd.DataFrame:
+def _label_next(unlabelled: pd.DataFrame, gate: Gate, wanted: LabelNext, backbone: Backbone, seed: int) -> pd.DataFrame:
     if unlabelled.empty:
-        return pd.DataFrame(columns=["id", "origin", "preview", "guess", "probability"])
+        return unlabelled.assign(guess=None, probability=None)
     vectors = embed(backbone, unlabelled["content"].tolist())
     head = gate.fit(gate.believed(np.arange(len(gate.labelled))), gate.accepted)
     probabilities = head.predict_proba(vectors)
-    chosen = labelling.STRATEGIES[parameters.kind](vectors, probabilities, parameters.count, seed)
-    return unlabelled.iloc[chosen][["id", "origin"]].assign(
-        preview=[content.preview(value) for value in unlabelled["content"].iloc[chosen]],
-        guess=head.predict(vectors[chosen]),
-        probability=probabilities[chosen].max(axis=1).round(4),
-    )
+    chosen = labelling.STRATEGIES[wanted.kind](vectors, probabilities, wanted.count, seed)
+    surest = probabilities[chosen].max(axis=1).round(4)
+    return unlabelled.iloc[chosen].assign(guess=head.predict(vectors[chosen]), probability=surest)
 
 
 def main(parameters: Parameters, validate: Path, augment: Path, out: Path) -> None:
@@ -111,7 +109,8 @@ def main(parameters: Parameters, validate: Path, augment: Path, out: Path) -> No
     storage.write_table(chosen.training, out / "training.parquet")
     storage.write_table(chosen.pruned, out / "pruned.parquet")
     storage.write_json(chosen.gate, out / "gate.json")
-    storage.write_text(chosen.label_next.to_csv(index=False), out / "label_next.csv")
+    proposed = labelling.sheet(chosen.label_next, parameters.ingest.columns, content)
+    storage.write_text(proposed.to_csv(index=False), out / "label_next.csv")
     for name, verdict in chosen.gate.items():
         log.info("%s: %s, %s", name, "used" if verdict["used"] else "left out", verdict["reason"])
 

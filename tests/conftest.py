@@ -27,6 +27,14 @@ SENTENCES = [
 ]
 
 
+LINEAR_STUDENT = {
+    "kind": "linear",
+    "ngrams": 5,
+    "features": 65536,
+    "static_dimensions": 256,
+    "weight_decay": 1e-5,
+    "iterations": 60,
+}
 SECOND_STUDENT = {
     "kind": "shallow_transformer",
     "layers": 2,
@@ -73,6 +81,7 @@ def small_repository(folder: Path) -> Path:
     values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4}
     values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"minimum_steps": 4}
     values["pretrain_transfer"]["minimum_rows"] = 0
+    values["distill"]["students"][0] |= {"minimum_steps": 50}
     values["distill"]["students"].append(SECOND_STUDENT)
     values["distill"]["transfer_rows"] = 200
     values["evaluate"]["latency_rows"] = 8

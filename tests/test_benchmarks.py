@@ -20,9 +20,10 @@ import pytest
 import yaml
 
 import handful
-from benchmarks import fewshot, folders, peers, pipeline, results
+from benchmarks import ablation, fewshot, folders, peers, pipeline, results
 from handful import parameters
 from handful.errors import DataError
+from handful.parameters.learning import ContrastiveFineTuning
 from tasks import augment, distill, ingest, pretrain_transfer, select, validate
 
 ROOT = Path(__file__).parents[1]
@@ -82,12 +83,13 @@ def params(backbone: Path) -> Path:
     """The project's own parameter file, made small: the toy backbone, one candidate, one student."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values["backbone"].update(name=str(backbone), max_tokens=16)
+    values["pool_rows"] = 20  # fewer than there are, so that a benchmark without it learns from others than the stages
     values["ingest"]["near_duplicate_similarity"] = 1.0
     values["augment"]["operations"] = [{"kind": "random_swap", "share": 0.3}]
     values["select"]["gate"].update(folds=2, repeats=1)
     values["pretrain_transfer"].update(candidates=[{"kind": "linear_probe"}], folds=2)
     values["distill"]["students"] = values["distill"]["students"][:1]
-    values["distill"]["students"][0].update(features=1024, static_dimensions=16)
+    values["distill"]["students"][0].update(features=1024, static_dimensions=16, minimum_steps=20)
     values["evaluate"]["bootstrap_samples"] = 100
     path = backbone / "params.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -272,6 +274,41 @@ def test_data_that_one_process_cannot_use_does_not_cost_the_records_of_the_other
     assert [record["data"] for record in json.loads(out.read_text(encoding="utf-8"))] == [data.name]
 
 
+def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> None:
+    values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    steps = {step.name: step for step in ablation.STEPS}
+    given = {name: parameters.parse(ablation.changed(values, step), name) for name, step in steps.items()}
+    # The default student is made of the whole teacher.
+    assert given.pop("distilled: the default student") == given["+ self-training: the teacher"]
+    assert given["+ self-training: the teacher"] == parameters.parse(values, "params.yaml")
+    first = given.pop("frozen backbone, logistic regression")
+    assert first == given["+ the pool's confident rows, by the gate"]
+    assert len({one.model_dump_json() for one in given.values()}) == len(given)
+    assert given["distilled: the linear student"].distill.students[0].kind == "linear"
+    fine_tuned = given["+ contrastive fine-tuning"].pretrain_transfer.candidates[0]
+    assert isinstance(fine_tuned, ContrastiveFineTuning)
+    assert fine_tuned.self_training.kind == "none"
+
+
+def test_the_ablation_prints_its_tables_alone_and_names_what_failed(
+    data: Path, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ablation, "STEPS", ablation.STEPS[:1])
+    one_label = tmp_path / "one_label"
+    one_label.mkdir()
+    rows(12, seed=1).query("label == 'fruit'").to_parquet(one_label / folders.TRAIN)
+    rows(4, seed=2).query("label == 'fruit'").to_parquet(one_label / folders.TEST)
+    asked = ["--data", str(data), "--data", str(one_label), "--shots", "4", "--seeds", "1"]
+    with pytest.raises(SystemExit, match="frozen backbone, logistic regression: one_label, 4 shots, seed 0") as ended:
+        ablation.main([*asked, "--out", str(tmp_path / "records"), "--params", str(params)])
+    assert "its process ended with status" in str(ended.value)
+    shown = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in shown.splitlines() if line][::3] == [
+        heading for _, heading in ablation.SCORES
+    ]
+    assert shown.count("failed") == 2
+
+
 def test_another_parameter_another_table_or_another_version_makes_a_record_out_of_date(
     data: Path, params: Path
 ) -> None:
@@ -279,10 +316,26 @@ def test_another_parameter_another_table_or_another_version_makes_a_record_out_o
     folder = folders.find(data)
     wanted = results.identity(folder, "teacher", 4, 0, values)
     assert results.standing([wanted], results.identity(folder, "teacher", 4, 0, values)) == wanted
-    narrower = values.model_copy(update={"seed": values.seed, "raw": "elsewhere"})
+    narrower = values.model_copy(update={"pool_rows": 7})
     assert results.standing([wanted], results.identity(folder, "teacher", 4, 0, narrower)) is None
     assert results.standing([wanted], {**wanted, "data_fingerprint": "other"}) is None
     assert results.standing([wanted], {**wanted, "versions": {**wanted["versions"], "torch": "0"}}) is None
+
+
+def test_what_cannot_change_a_number_makes_no_record_out_of_date(data: Path, params: Path) -> None:
+    values, folder = parameters.read(params), folders.find(data)
+    elsewhere = values.model_copy(update={"seed": values.seed + 1, "raw": "elsewhere"})
+    hotter = values.model_copy(update={"distill": values.distill.model_copy(update={"temperature": 2.0})})
+    for other, unharmed in ((elsewhere, {"teacher", "student", "linear_probe"}), (hotter, {"teacher", "linear_probe"})):
+        for system in ("teacher", "student", "linear_probe"):
+            wanted, found = (results.identity(folder, system, 4, 0, each) for each in (values, other))
+            assert (wanted == found) == (system in unharmed)
+    sources = {path.relative_to(ROOT).as_posix() for path in results._sources("text")}
+    assert {"handful/probe.py", "handful/text/edits.py", "tasks/distill.py"} <= sources
+    assert not {"handful/cli.py", "handful/report.py", "handful/registry.py", "tasks/evaluate.py"} & sources
+    assert not any(source.startswith(("handful/image/b", "flows", "benchmarks")) for source in sources)
+    assert "handful" in results.identity(folder, "student", 4, 0, values)["versions"]
+    assert "handful" not in results.identity(folder, "linear_probe", 4, 0, values)["versions"]
 
 
 def record(system: str, seed: int, accuracy: float, per_second: float) -> dict[str, Any]:

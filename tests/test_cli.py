@@ -177,7 +177,7 @@ def test_a_folder_without_a_student_is_named(tmp_path: Path) -> None:
             assert "student.json" in said
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 2, "modality": "text"}'])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b'{"format": 3, "modality": "text"}'])
 def test_a_damaged_description_is_named(copied: Path, content: bytes) -> None:
     (copied / "student.json").write_bytes(content)
     assert f"{copied / 'student.json'} is damaged" in mistake("inspect", copied)
@@ -186,7 +186,7 @@ def test_a_damaged_description_is_named(copied: Path, content: bytes) -> None:
 @pytest.mark.parametrize("changes", [{"format": 1}, {"format": 99}, {"modality": "sound"}])
 def test_a_student_of_another_format_is_refused(copied: Path, changes: dict[str, object]) -> None:
     describe(copied, **changes)
-    assert "reads format 2" in mistake("predict", copied, given="a")
+    assert "reads format 3" in mistake("predict", copied, given="a")
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
@@ -222,10 +222,12 @@ def test_a_reader_that_has_enough_is_no_error(text_student: Path, tmp_path: Path
 
 
 def test_inspect_says_kind_classes_and_the_size_of_each_file(text_student: Path, image_student: Path) -> None:
-    for folder, kind in ((text_student, "linear student for text"), (image_student, "cnn student for image")):
+    for folder, kind in ((text_student, "convolutional student for text"), (image_student, "cnn student for image")):
         said = run("inspect", folder).stdout
         assert kind in said
         assert ", ".join(handful.load(folder).classes_) in said
+        description = json.loads((folder / "student.json").read_text(encoding="utf-8"))
+        assert f"temperature {description['temperature']:.3f}, threshold {description['threshold']:.3f} below" in said
         for file in folder.iterdir():
             assert f"{file.name}  {file.stat().st_size:,}" in said
         assert f"{sum(file.stat().st_size for file in folder.iterdir()):,} bytes" in said

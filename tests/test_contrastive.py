@@ -191,12 +191,18 @@ def test_frozen_layers_stay_and_the_others_learn(toy: Toy) -> None:
 
 def test_the_input_embeddings_of_a_text_are_frozen_with_the_first_layer() -> None:
     encoder = text_backbone.load(parameters.read(ROOT / "params.yaml").backbone, 0)
-    words = encoder.module.transformer.get_input_embeddings().weight
     for layers, learns in ((0, True), (2, False)):
         copied = encoder.copy()
         copied.freeze(layers)
-        assert copied.module.transformer.get_input_embeddings().weight.requires_grad is learns
-    assert words.requires_grad
+        # Of words, of positions, of token types, and their normalisation: gradients end where the frozen part does.
+        before = [*copied.module.transformer.embeddings.parameters()]
+        assert len(before) > 2
+        assert all(weight.requires_grad is learns for weight in before)
+        if layers:
+            ids = {"input_ids": torch.tensor([[101, 102]]), "attention_mask": torch.ones(1, 2, dtype=torch.int64)}
+            states = copied.module.transformer(**ids, output_hidden_states=True).hidden_states
+            assert [state.requires_grad for state in states[: layers + 2]] == [False] * (layers + 1) + [True]
+    assert all(weight.requires_grad for weight in encoder.module.parameters())
 
 
 def test_the_steps_grow_with_the_rows_and_the_epochs_and_no_faster() -> None:

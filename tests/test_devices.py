@@ -3,10 +3,17 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
+
+from handful import devices
+from handful.errors import ComputeError
+from handful.vectors import KEY_BYTES
 
 ROOT = Path(__file__).parents[1]
 # Batches of 7 and 3 rows do not go into two like parts, and the last has fewer rows than there are devices.
@@ -49,6 +56,60 @@ with devices.company() as leads:
 """
 
 
+# Each process leaves behind what it embedded, and how many rows it was asked for.
+EMBEDDING = """import sys
+from pathlib import Path
+import numpy as np
+from handful import compute, devices
+from handful.embedding import embed
+from handful.parameters.compute import LocalCompute, RayCompute
+from test_embedding import Toy
+
+TEXTS = [str(number) for number in [*range(3000), *range(100)]]
+out, kind, fingerprint = sys.argv[1:]
+ray = {"kind": "ray", "address": "local", "actors": 1, "cpus_per_actor": 1, "gpus_per_actor": 0}
+place = RayCompute(**ray) if kind == "ray" else LocalCompute(kind="local")
+with devices.company(), compute.running(place):
+    toy = Toy(fingerprint or None)
+    vectors = embed(toy, TEXTS)
+    joined = "ray" in sys.modules and sys.modules["ray"].is_initialized()
+    np.savez(Path(out, f"{devices.rank()}.npz"), vectors=vectors, asked=len(toy.asked), joined=joined)
+    devices.wait()
+"""
+# What each of two processes does, as the first argument says.
+MISFORTUNE = """import os, sys
+from pathlib import Path
+import torch
+from handful import devices
+from handful.errors import DataError
+from handful.parameters import Parameters
+from tasks import start
+
+def main(parameters: Parameters, what: Path, out: Path) -> None:
+    if what.name == "both":
+        raise DataError("Row 7 has no label. Give it one.")
+    if what.name == "one" and devices.rank() == 1:
+        raise DataError("Row 8 has no label. Give it one.")
+    if what.name == "killed" and devices.rank() == 1:
+        os.kill(os.getpid(), 9)
+    devices.gather(torch.ones(1), 2)
+
+if "early" in sys.argv and os.environ.get("RANK") == "1":
+    sys.exit(3)
+start(main, devices.company)
+"""
+
+
+def ended(what: str, many: str = "2") -> str:
+    """What two processes said before they ended with a mistake."""
+    command = [sys.executable, "-c", MISFORTUNE, str(ROOT / "params.yaml"), what, "out"]
+    settings = {**os.environ, "HANDFUL_DEVICES": many, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 def learned(folder: Path, devices: int) -> dict[str, torch.Tensor]:
     out = folder / f"{devices}.safetensors"
     settings = {**os.environ, "HANDFUL_DEVICES": str(devices), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -60,3 +121,66 @@ def test_two_processes_learn_what_one_does_also_when_memory_is_short_on_one_of_t
     together = learned(tmp_path, 2)
     for name, tensor in learned(tmp_path, 1).items():
         torch.testing.assert_close(together[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("what", "status"), [("early", "3"), ("killed", "-9")])
+def test_a_process_that_ends_early_ends_the_others_and_is_named(what: str, status: str) -> None:
+    assert f"Process 1 of 2 that share the work of this machine's devices ended with {status}" in ended(what)
+
+
+def test_a_mistake_that_all_processes_come_to_is_said_once() -> None:
+    said = ended("both")
+    assert said.count("Row 7 has no label") == 1
+    assert "Process 1" not in said
+
+
+@pytest.mark.slow
+def test_a_mistake_that_one_process_comes_to_is_said_by_that_one() -> None:
+    assert "Row 8 has no label. Give it one." in ended("one")
+
+
+def test_a_number_of_devices_that_is_none_is_one_paragraph() -> None:
+    assert ended("both", "two").endswith("HANDFUL_DEVICES must be a whole number from 1, got 'two' instead.\n")
+
+
+@pytest.mark.parametrize("many", ["0", "-1", "1.5", "2"])
+def test_no_more_devices_are_shared_out_than_there_are(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("HANDFUL_DEVICES", many)
+    with (
+        pytest.raises(ComputeError, match=f"from 1 to 1, the GPUs that are seen here, got '{many}'"),
+        devices.company(),
+    ):
+        pass
+
+
+def embedded(folder: Path, many: int, kind: str, fingerprint: str) -> list[dict[str, np.ndarray]]:
+    """What each process has embedded, with a cache in the folder."""
+    folder.mkdir()
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    settings = {**os.environ, "HANDFUL_DEVICES": str(many), "PYTHONPATH": path, "HANDFUL_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-c", EMBEDDING, str(folder), kind, fingerprint]
+    subprocess.run(command, env=settings, check=True, timeout=300)
+    return [dict(np.load(folder / f"{number}.npz")) for number in range(many)]
+
+
+def test_two_processes_share_out_what_is_new_to_the_cache_and_store_each_row_once(tmp_path: Path) -> None:
+    [alone] = embedded(tmp_path / "alone", 1, "local", "toy")
+    together = embedded(tmp_path / "together", 2, "local", "toy")
+    assert all(np.array_equal(one["vectors"], alone["vectors"]) for one in together)
+    assert sum(int(one["asked"]) for one in together) == 3000
+    assert all(1300 < int(one["asked"]) < 1700 for one in together)
+    [keys] = (tmp_path / "together").rglob("*.keys")
+    assert keys.stat().st_size == 3000 * KEY_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'handful[ray]'")
+@pytest.mark.parametrize("fingerprint", ["toy", ""])
+def test_of_several_processes_one_asks_for_actors_and_all_have_what_these_gave(
+    tmp_path: Path, fingerprint: str
+) -> None:
+    leader, other = embedded(tmp_path / "ray", 2, "ray", fingerprint)
+    assert (bool(leader["joined"]), bool(other["joined"])) == (True, False)
+    assert np.array_equal(leader["vectors"], other["vectors"])
+    assert np.allclose(np.linalg.norm(leader["vectors"], axis=1), 1, atol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful.distillation import Trained, asked_once, save_student, transfer_set
+from handful.distillation import Trained, save_student, transfer_set
 from handful.training import Examples
 
 CLASSES = ["a", "b", "c"]
@@ -81,7 +81,7 @@ def test_a_students_folder_holds_its_files_and_what_they_are(tmp_path: Path) -> 
     assert sorted(file.name for file in folder.iterdir()) == ["model.onnx", "student.json", "tokenizer.json"]
     assert (folder / "model.onnx").read_bytes() == b"graph"
     assert json.loads((folder / "student.json").read_text(encoding="utf-8")) == {
-        "format": 2,
+        "format": 3,
         "modality": "text",
         "kind": "linear",
         "classes": CLASSES,
@@ -89,17 +89,3 @@ def test_a_students_folder_holds_its_files_and_what_they_are(tmp_path: Path) -> 
         "temperature": 1.0,
         "threshold": 0.0,
     }
-
-
-def test_a_teacher_is_asked_once_for_each_content() -> None:
-    asked: list[str] = []
-
-    def predict_proba(contents: list[str]) -> np.ndarray:
-        asked.extend(contents)
-        return np.array([[len(content), 1.0] for content in contents], np.float32).reshape(-1, 2)
-
-    opinion = asked_once(predict_proba)
-    assert opinion(["a", "bb", "a"]).tolist() == [[1, 1], [2, 1], [1, 1]]
-    assert opinion(["ccc", "bb"]).tolist() == [[3, 1], [2, 1]]
-    assert opinion([]).shape == (0, 2)
-    assert asked == ["a", "bb", "ccc"]

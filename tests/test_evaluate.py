@@ -207,8 +207,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 | dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
             ],
             "backbone": "from scratch",
+            "guessed": [],
         },
-        "distill/distill.json": {"default": "cnn", "others": []},
+        "distill/distill.json": {"default": "cnn", "others": [], "agreement": {"cnn": None}, "rows": {"unseen": 0}},
     }
     for name, report in reports.items():
         storage.write_json(report, root / name)

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import flows
 from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
 from flows.checkout import VISITS, VisitError
 from flows.commands import dvc, git
 from flows.course import pass_night
-from flows.gpus import VARIABLE, shares
+from flows.gpus import VARIABLE, shares, what_they_see
 from flows.graph import Stage, read_stages
 from flows.handover import Handed, bring_home, hand_over
 from flows.launch import launch
@@ -22,10 +23,10 @@ from flows.likeness import UnlikeError, installed
 from flows.needs import needs
 from flows.night import Night, NightError
 from flows.outcome import PROMOTED
-from flows.place import place
+from flows.place import place, short
 from flows.telling import Hands
 from flows.visit import give_back, visit
-from flows.worktree import begin
+from flows.worktree import begin, only_one
 
 DATE = "2026-11-22"
 
@@ -218,6 +219,27 @@ def test_a_stage_needs_what_it_depends_on_and_nothing_else(tmp_path: Path) -> No
     assert needs(stages["select"], root) == ["data/augment", "data/validate"]
 
 
+def test_hosts_of_one_name_are_told_apart_by_the_id_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ids = tmp_path / "machine-id"
+    monkeypatch.setattr("flows.place.MACHINE", ids)
+    places = [place(tmp_path)]
+    for machine in ("4f1c\n", "9b20\n"):
+        ids.write_text(machine)
+        places.append(place(tmp_path))
+    assert len(set(places)) == len(set(map(short, places))) == 3
+    assert not any(machine in one for one in places for machine in ("4f1c", "9b20"))
+
+
+def test_workers_that_run_are_left_alone_by_those_who_would_start_them_a_second_time(tmp_path: Path) -> None:
+    root = toy_repository(tmp_path, SHORT)
+    with only_one(root, "workers-gpu"):
+        done = flows(root, "worker", "--pool", "gpu", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode != 0
+    assert "Workers of pool gpu already run in this clone" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("visible", "pool", "seen"),
     [
@@ -233,6 +255,20 @@ def test_each_worker_of_a_pool_for_gpus_sees_one_and_those_of_others_none(
 ) -> None:
     monkeypatch.setenv(VARIABLE, visible)
     assert [share.get(VARIABLE) for share in shares(pool)] == seen
+
+
+@pytest.mark.parametrize(
+    ("visible", "pool", "said"),
+    [
+        ("0,1", "a100", "a part of the name must be `gpu`"),
+        ("0,1", "gpu2", "a part of the name must be `gpu`"),
+        ("0,1", "a100-gpu", "each with a GPU"),
+        ("", "gpu", "this host has none"),
+    ],
+)
+def test_workers_without_a_gpu_say_why(monkeypatch: pytest.MonkeyPatch, visible: str, pool: str, said: str) -> None:
+    monkeypatch.setenv(VARIABLE, visible)
+    assert said in what_they_see(pool)
 
 
 def test_without_the_drivers_variable_the_driver_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ pathlib.Path("stage.pid").write_text(str(os.getpid()))
 print("under way")
 time.sleep(300)
 """
+# Each ends only when both have begun.
+PAIR = """stages:
+  meet:
+    foreach: [one, two]
+    do:
+      cmd: touch ${item}.begun; until [ -e one.begun -a -e two.begun ]; do sleep 0.1; done; echo ${item} > ${item}.txt
+      outs: ['${item}.txt']
+"""
 SECONDS = 60.0
 
 
@@ -120,7 +128,15 @@ def test_a_cancelled_stage_is_stopped_with_all_that_it_started(long_running: Pat
     nobody_is_left(long_running)
 
 
-def test_a_stage_waits_for_the_one_that_works_in_the_same_folder(tmp_path: Path) -> None:
+def test_stages_that_do_not_read_each_other_run_in_one_folder_at_once(tmp_path: Path) -> None:
+    root = toy_repository(tmp_path, PAIR)
+    with ThreadPoolExecutor() as threads:
+        runs = [threads.submit(launch, f"meet@{item}", root, SECONDS, quiet) for item in ("one", "two")]
+        assert [run.result() for run in runs] == [RAN, RAN]
+    assert [launch(f"meet@{item}", root, None, quiet) for item in ("one", "two")] == [UNCHANGED, UNCHANGED]
+
+
+def test_a_stage_waits_for_itself_where_it_already_runs_in_the_folder(tmp_path: Path) -> None:
     root, lines = toy_repository(tmp_path, seconds=2), deque[str]()
     with ThreadPoolExecutor() as threads:
         runs = [threads.submit(launch, "ingest", root, None, lines.append) for _ in range(2)]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from toy_graph import PROJECT, toy_repository
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.slow
 GRAPH = "stages:\n  only:\n    cmd: 'true'\n"
 NIGHTS = """
 import json, sys, threading, time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from flows import environment
 from flows.access import read_access
@@ -27,7 +29,10 @@ with temporary_server(url, root) as wait:
     from flows.deployments import create_work_pools
     from flows.graph import read_stages
     from flows.night import Night, NightError
+    from flows.place import place, short
+    from flows.stage import run_stage
     from flows.stage_runs import run_stages
+    from flows.workers import others, seen
 
     wait()
     stages = read_stages(root)
@@ -55,13 +60,20 @@ with temporary_server(url, root) as wait:
         worker.join()
         return said
 
-    create_work_pools({"gpu": 1})
+    create_work_pools({"default": 1})  # not that of the stage, which dvc.yaml names only since a moment ago
     found = {"without a worker": ended()}
     with get_client(sync_client=True) as client:
         left = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": ["only"]}}))
         found["left"] = [run.state_name for run in left]
         client.send_worker_heartbeat("gpu", "test")
         client.request("POST", "/work_pools/gpu/workers/heartbeat", json={"name": "test"})
+    lately, later = (datetime.now(UTC) + timedelta(minutes=minutes) for minutes in (-5, 5))
+    found["others"] = [others("gpu", root, lately), others("gpu", root, later), others("default", root, lately)]
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/work_pools/default/workers/heartbeat", json={"name": f"{short(place(root))}-0"})
+    found["only ours"] = [others("default", root, lately), seen("default", lately)]
+    uninvited = run_stage("only", root, "other:/clone", None, return_state=True)
+    found["uninvited"] = [uninvited.type.value, uninvited.message]
     found["once"] = ended(Crashed(message="Gone."), Completed())
     found["twice"] = ended(Crashed(message="Gone."), Crashed(message="Gone again."))
 print(json.dumps(found))
@@ -69,7 +81,7 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     root = toy_repository(tmp_path_factory.mktemp("repository"), GRAPH)
     settings = os.environ | {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
@@ -79,14 +91,27 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_a_night_does_not_wait_for_a_pool_without_a_worker_and_leaves_no_run_behind(found: dict[str, str]) -> None:
+def test_a_night_does_not_wait_for_a_pool_without_a_worker_and_leaves_no_run_behind(found: dict[str, Any]) -> None:
     assert "pool gpu has had no worker" in found["without a worker"]
     assert found["left"] == ["Cancelled"]
 
 
-def test_a_stage_whose_run_crashed_is_started_once_more(found: dict[str, str]) -> None:
+def test_a_stage_whose_run_crashed_is_started_once_more(found: dict[str, Any]) -> None:
     assert found["once"] == "all stages ran"
 
 
-def test_a_stage_whose_run_crashed_twice_fails_the_night_in_the_words_of_the_run(found: dict[str, str]) -> None:
+def test_a_stage_whose_run_crashed_twice_fails_the_night_in_the_words_of_the_run(found: dict[str, Any]) -> None:
     assert found["twice"] == "Stage only Crashed: Gone again."
+
+
+def test_a_worker_of_another_clone_that_reported_lately_may_take_a_run(found: dict[str, Any]) -> None:
+    assert found["others"] == [True, False, False]
+    assert found["only ours"] == [False, True]
+
+
+def test_a_run_that_was_not_handed_over_is_started_once_more_where_another_clone_takes_it(
+    found: dict[str, Any],
+) -> None:
+    state, message = found["uninvited"]
+    assert state == "CRASHED"
+    assert "for the workers there alone" in message

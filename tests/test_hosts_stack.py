@@ -163,5 +163,5 @@ def test_with_nobody_in_a_pool_the_night_ends_and_names_it(clones: tuple[Path, P
     (home / "raw.txt").write_text("other\n")
     commit(home)
     ended = night(running)
-    assert ended["state_type"] == "FAILED"
+    assert ended["state_type"] == "FAILED", ended["state"]["message"]
     assert "pool large-gpu has had no worker" in ended["state"]["message"]

@@ -131,13 +131,28 @@ def test_a_split_takes_the_share_of_each_class_and_never_its_last_row() -> None:
 def test_near_duplicates_of_test_rows_leave_every_table_that_training_sees() -> None:
     near = ("Where is my parcel right now?!", "delivery")
     far: tuple[str | None, str | None] = ("good morning to all of you", "greeting")
-    tables = run([near, far], TEST, [near, far], [near, far])
-    for name in ("labelled", "unlabelled", "source"):
-        assert tables[name]["content"].tolist() == [far[0]]
+    unheard: tuple[str | None, str | None] = ("quite something else", None)
+    tables = run([near, far], TEST, [near, unheard], [near, far])
+    for name, kept in (("labelled", far), ("unlabelled", unheard), ("source", far)):
+        assert tables[name]["content"].tolist() == [kept[0]]
     aside = tables["set_aside"]
     assert aside["table"].tolist() == ["labelled", "unlabelled", "source"]
     assert set(aside["reason"]) == {"nearly repeats test.csv row 2"}
     assert aside["id"].is_unique
+
+
+def test_a_row_of_the_pool_that_has_its_label_by_now_leaves_the_pool() -> None:
+    asked: tuple[str | None, str | None] = ("may I pay by card", None)
+    other: tuple[str | None, str | None] = ("quite something else", None)
+    tables = run(
+        [("where is it", "delivery"), (asked[0], "payment"), (None, "payment")], TEST, [asked, other, (None, None)]
+    )
+    assert tables["labelled"]["content"].dropna().tolist() == ["where is it", asked[0]]
+    assert tables["unlabelled"]["content"].dropna().tolist() == [other[0]]
+    aside = tables["set_aside"]
+    assert aside[["content", "table", "origin", "reason"]].to_numpy().tolist() == [
+        [asked[0], "unlabelled", "pool.csv row 2", "has its label in train.csv row 3"]
+    ]
 
 
 def test_near_duplicates_are_set_aside_before_the_shots_are_drawn() -> None:

@@ -1,12 +1,19 @@
 """The rows to label next: uncertain ones, unlike each other, and never one twice."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from handful import labelling
+from handful import labelling, readers
+from handful.image import content as images
+from handful.parameters.tables import Columns, FileTable
+from handful.text import content as texts
+from tests.images import encoded, noise
 
 
 def pool(rows: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,3 +75,32 @@ def test_distances_of_gradients_are_those_of_the_gradients_written_out() -> None
 
 def test_the_margin_is_between_the_two_likeliest_classes() -> None:
     assert labelling.margins(np.array([[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]])) == pytest.approx([0.2, 0.7])
+
+
+def proposed(contents: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"id": ["1", "2"], "content": contents, "label": None, "key": ["k1", "k2"], "origin": ["p 1", "p 2"]}
+        | {"guess": ["a", "b"], "probability": [0.5, 0.25]}
+    )
+
+
+def test_the_sheet_has_the_columns_of_the_training_file_and_the_whole_text_and_is_read_like_it(tmp_path: Path) -> None:
+    contents = ["long, " * 50 + 'with "quotes"', "two\nlines"]
+    columns = Columns(content="message", label="intent", key="guess")
+    sheet = labelling.sheet(proposed(list(contents)), columns, texts)
+    # A column of the file goes before one of ours that has its name.
+    assert list(sheet.columns) == ["message", "intent", "guess", "id", "origin", "probability"]
+    sheet.to_csv(tmp_path / "train.csv", index=False)
+    read = readers.read(FileTable(kind="file", path="train.csv"), tmp_path, columns, True, "text")
+    assert read["content"].tolist() == contents
+    assert read["label"].isna().all()
+    assert read["key"].tolist() == ["k1", "k2"]
+
+
+def test_the_sheet_of_images_says_where_they_lie() -> None:
+    sheet = labelling.sheet(
+        proposed([encoded(noise(8, 8))] * 2), Columns(content="image", label="digit", key=None), images
+    )
+    assert list(sheet.columns) == ["image", "digit", "id", "origin", "guess", "probability"]
+    assert sheet["image"].str.startswith("PNG 8x8").all()
+    assert sheet["origin"].tolist() == ["p 1", "p 2"]

@@ -66,6 +66,22 @@ def test_candidates_were_compared_and_one_was_chosen(trained: Path) -> None:
     assert [row["kind"] for row in candidates if row["chosen"]] == [teacher["kind"]]
 
 
+def test_the_rows_that_the_teacher_guessed_are_kept_with_their_labels(trained: Path) -> None:
+    folder = trained / "data" / "pretrain_transfer"
+    guessed, told = storage.read_table(folder / "guessed.parquet"), read_json(folder / "crossvalidation.json")
+    assert list(guessed.columns) == ["id", "content", "label", "weight"]
+    pool = storage.read_table(trained / "data" / "validate" / "rows" / "unlabelled.parquet").set_index("id")["content"]
+    assert guessed["content"].tolist() == pool[guessed["id"]].tolist()
+    assert {row["label"]: row["rows"] for row in told["guessed"]} == guessed["label"].value_counts().to_dict()
+
+
+def test_each_student_says_how_often_it_agrees_with_the_teacher_on_unseen_rows(trained: Path) -> None:
+    told = read_json(trained / "data" / "distill" / "distill.json")
+    assert list(told["agreement"]) == sorted([told["default"], *told["others"]])
+    # With thirty rows none is kept apart.
+    assert (told["rows"]["unseen"], set(told["agreement"].values())) == (0, {None})
+
+
 def test_nothing_changed_runs_nothing(trained: Path) -> None:
     assert ran(command(trained, "dvc", "repro").stdout) == []
 

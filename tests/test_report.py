@@ -173,13 +173,34 @@ def test_a_teacher_that_was_not_cross_validated_has_the_reason_and_no_numbers() 
     reason = "24 labelled rows are too few to tell candidates apart, 100 are asked for"
     numbers = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
     alone = {"kind": "contrastive_fine_tuning", "chosen": True, "reason": reason, **numbers}
-    findings = replace(texts(), crossvalidation={"candidates": [alone], "backbone": "a folder"})
+    findings = replace(texts(), crossvalidation={"candidates": [alone], "backbone": "a folder", "guessed": []})
     page, summary = Page(report.html(findings)).text, report.markdown(findings)
     told = f"The teacher was made by contrastive fine tuning; not cross-validated: {reason}."
     assert told in page
     assert told in summary
     assert "None" not in page + summary
     assert "best before" not in page
+
+
+def test_the_rows_of_the_pool_that_the_teacher_learned_from_past_the_gate_are_told() -> None:
+    findings = texts()
+    told = (
+        "Self-training, which the gate does not judge, let it learn from 1,234 rows of the pool with guessed labels of "
+        "2 classes; they are in guessed.parquet, beside the teacher."
+    )
+    assert told in Page(report.html(findings)).text
+    assert told in report.markdown(findings)
+    nothing = replace(findings, crossvalidation={**findings.crossvalidation, "guessed": []})
+    assert "Self-training" not in report.html(nothing) + report.markdown(nothing)
+
+
+def test_how_often_the_student_says_what_its_teacher_says_is_told() -> None:
+    findings = texts()
+    told = "On 80 pool rows kept from it, student and teacher agree on 91.2\u00a0%."
+    small = replace(findings, distillation={"agreement": {"linear": None}, "rows": {"unseen": 0}})
+    for one, expected in ((findings, told), (small, "The pool is too small to keep rows of it apart")):
+        assert expected in Page(report.html(one)).text
+        assert expected in report.markdown(one)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium")

@@ -38,3 +38,12 @@ def test_a_stage_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert measured.stage == "ingest"
     assert 0 < measured.processor_seconds < 60
     assert measured.peak_rss_bytes > 50e6
+
+
+def test_a_stage_that_is_none_is_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        scale.main(["--stages", "ingest,nope", "--work", str(tmp_path / "work")])
+    assert "--stages: nope: not in dvc.yaml, which has ingest, validate" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()

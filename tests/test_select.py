@@ -121,7 +121,7 @@ def test_as_many_rows_are_proposed_for_labelling_as_wanted(
     selecting: Callable[[Select], Selected], tables: dict[str, pd.DataFrame], parameters: Parameters, kind: str
 ) -> None:
     found = selecting(parameters.select.model_copy(update={"label_next": LabelNext(kind=kind, count=5)})).label_next
-    assert list(found.columns) == ["id", "origin", "preview", "guess", "probability"]
+    assert list(found.columns) == [*tables["unlabelled"].columns, "guess", "probability"]
     assert len(found) == found["id"].nunique() == 5
     assert set(found["guess"]) <= set(WORDS)
     assert found["probability"].between(1 / 3, 1).all()

@@ -231,6 +231,12 @@ def test_texts_are_multiplied_from_units_that_were_there() -> None:
     assert set(units.vocabulary(made)) <= set(units.vocabulary(given_texts))
 
 
+def test_halves_of_chinese_texts_are_put_together_without_a_space() -> None:
+    made = augmentation.multiply(["我的包裹在哪里", "我忘记了密码"], 50, seed=3)
+    assert not any(" " in text for text in made)
+    assert " " in augmentation._joined("where is my parcel", "reset the password")
+
+
 def test_what_is_inserted_comes_from_a_row_that_is_named_as_a_parent(backbone: Backbone) -> None:
     labelled = table(["a b c", "d e f", "g h i"], ["x"] * 3)
     words = {"id 0": set("abc"), "id 1": set("def"), "id 2": set("ghi")}

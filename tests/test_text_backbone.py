@@ -165,6 +165,34 @@ def test_the_pooling_that_a_folder_states_is_used(copied: Path, published: Backb
     assert np.allclose(embed(other, TEXTS[:1], cached=False), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("stated", "pooling"),
+    [
+        ({"pooling_mode": "cls", "embedding_dimension": 384}, "cls"),
+        ({"pooling_mode": ["mean"]}, "mean"),
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_sqrt_len_tokens": True}, "mean"),
+        ({"word_embedding_dimension": 384}, "mean"),
+    ],
+)
+def test_the_pooling_is_read_in_the_old_and_the_new_form(copied: Path, stated: dict[str, object], pooling: str) -> None:
+    (copied / "1_Pooling" / "config.json").write_text(json.dumps(stated), encoding="utf-8")
+    assert loaded(str(copied)).module.pooling == pooling
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True}, "asks for lasttoken pooling"),
+        ({"pooling_mode": "max"}, "asks for max pooling"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "asks for cls_token and mean_tokens"),
+    ],
+)
+def test_a_pooling_that_is_not_supported_is_refused(copied: Path, stated: dict[str, object], said: str) -> None:
+    (copied / "1_Pooling" / "config.json").write_text(json.dumps(stated), encoding="utf-8")
+    with pytest.raises(BackboneError, match=said):
+        loaded(str(copied))
+
+
 def test_rows_that_share_a_batch_are_padded_to_a_step_and_masked(published: Backbone) -> None:
     batch = published.collate(TEXTS[:2])
     assert batch["input_ids"].shape == batch["attention_mask"].shape

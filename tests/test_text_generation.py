@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from tokenizers.decoders import ByteLevel
 from transformers import GPT2Config, GPT2LMHeadModel, MarianConfig, MarianMTModel, PreTrainedTokenizerFast
@@ -65,6 +66,21 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config.eos_token_id = 0
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.mark.parametrize(("family", "longest"), [("Bloom", 2048), ("Mpt", 80)])
+def test_a_language_model_may_state_its_length_otherwise_or_not_at_all(
+    family: str, longest: int, language_model: Path, tmp_path: Path
+) -> None:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(language_model)
+    tokenizer.save_pretrained(tmp_path)
+    bloom = {"hidden_size": 32, "n_layer": 1, "n_head": 2}
+    sizes = {"Bloom": bloom, "Mpt": {"d_model": 32, "n_layers": 1, "n_heads": 2, "max_seq_len": 80}}[family]
+    config = getattr(transformers, f"{family}Config")(vocab_size=len(tokenizer), **sizes)
+    getattr(transformers, f"{family}ForCausalLM")(config).save_pretrained(tmp_path)
+    generator = checkpoints.load(str(tmp_path), "language")
+    assert generator.longest == longest
+    assert len(generator.write(["where is"], 1, SAMPLING, 4, seed=0)[0]) == 1
 
 
 def marian(folder: Path, seed: int, silent: bool = False) -> Path:

@@ -3,10 +3,13 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from handful.text import prediction
+from handful.text.backbone import find
 
 
 def bag(text: str, longest: int = 4) -> list[int]:
@@ -53,3 +56,33 @@ def test_a_text_of_a_megabyte_costs_no_more_than_a_long_one() -> None:
 def test_an_empty_text_is_harmless() -> None:
     assert prediction.ngram_buckets(["", "x"], 3).shape[0] == 2
     assert np.isfinite(prediction.ngram_buckets([""], 3)).all()
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    folder, _ = find("sentence-transformers/all-MiniLM-L6-v2")
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+@given(texts=st.lists(st.text(alphabet="aé'.,- XY我🙂", max_size=30), min_size=1, max_size=5))
+def test_words_have_the_tokens_that_they_have_within_their_text(tokenizer: Tokenizer, texts: list[str]) -> None:
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    found = prediction.Words(tokenizer, 64, -1)(texts)
+    for text, row in zip(texts, found, strict=True):
+        assert row[row >= 0].tolist() == tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_no_more_tokens_than_allowed_and_no_harm_from_half_a_character(tokenizer: Tokenizer) -> None:
+    words = prediction.Words(tokenizer, 3, -1)
+    assert words(["one two three four five", "", "\ud83d"]).shape == (3, 3)
+    assert words([""]).tolist() == [[-1]]
+
+
+def test_words_are_forgotten_before_they_fill_the_memory(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "MOST_REMEMBERED", 100)
+    words, fresh = prediction.Words(tokenizer, 8, -1), prediction.Words(tokenizer, 8, -1)
+    for number in range(200):
+        text = f"number {number} of many"
+        assert words([text]).tolist() == fresh([text]).tolist()
+    assert sum(map(len, words._known)) < 200

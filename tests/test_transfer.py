@@ -61,7 +61,8 @@ GUESSING = ClassBalancedSelfTraining(
 def choose(
     training: pd.DataFrame, given: PretrainTransfer, head: Probe, seed: int
 ) -> tuple[Teacher, list[dict[str, Any]]]:
-    return transfer.choose(transfer.Start(BACKBONE, [], head, seed), training, given)
+    trained, records = transfer.choose(transfer.Start(BACKBONE, [], head, seed), training, given)
+    return trained.teacher, records
 
 
 def parameters(*candidates: Transfer, minimum_rows: int = 0) -> PretrainTransfer:
@@ -235,16 +236,20 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     pool = [stripes(row % 2 == 0, 500 + row) for row in range(40)]
     unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
     few = lopsided.head(8)
-    alone, without_pool, with_pool = (
+    (alone, _), (without_pool, nothing), (with_pool, told) = (
         transfer.contrastive_fine_tuning(BACKBONE, few, rows, FREE, each, 0, "a toy")
         for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
+    )
+    assert nothing.empty
+    assert told.equals(
+        selftraining.guessed([alone, transfer.linear_probe(BACKBONE, few, FREE)], few, pool, FREE, GUESSING, 0)
     )
     assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
     assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
     assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.8
     learned = selftraining.guessed([alone], few, pool, FREE, GUESSING, seed=1)
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
-    assert set(learned["content"]) <= set(pool)
+    assert learned["content"].tolist() == [pool[row] for row in learned.index]
     assert set(learned["weight"]) == {0.5}
     right = {content: "up" if row % 2 == 0 else "across" for row, content in enumerate(pool)}
     assert np.mean([right[row.content] == row.label for row in learned.itertuples()]) > 0.8

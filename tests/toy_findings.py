@@ -110,7 +110,9 @@ def toy(
                 candidate("linear_probe", accuracy=0.75, gain=-0.05, chosen=False),
             ],
             "backbone": "a folder",
+            "guessed": [{"label": "a", "rows": 1200}, {"label": "b", "rows": 34}],
         },
+        distillation={"agreement": {"linear": 0.9125}, "rows": {"unseen": 80}},
         validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},
         drift={"reference": None, "checks": [], "note": None, "problem": None}
         if rival is None

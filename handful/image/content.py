@@ -80,6 +80,11 @@ def preview(content: bytes) -> str:
         return f"unreadable, {len(content)} bytes"
 
 
+def written(content: bytes) -> str:
+    """What a CSV file can hold of it: a preview; the row's origin leads to the image itself."""
+    return preview(content)
+
+
 def _decodes(content: bytes) -> bool:
     try:
         prediction.decode(content)

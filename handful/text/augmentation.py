@@ -84,4 +84,4 @@ def _joined(first: str, second: str) -> str:
     begin, end = units.spans(first), units.spans(second)
     cut = begin[(len(begin) - 1) // 2][1] if begin else len(first)
     start = end[len(end) // 2][0] if end else 0
-    return f"{first[:cut]} {second[start:]}"
+    return units.put_together([first[:cut], second[start:]])

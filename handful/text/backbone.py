@@ -27,6 +27,8 @@ PACKAGED = {
 }
 WEIGHTS = "model.safetensors"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
+# What a folder may call the ways to pool that are supported; to unit length, all means are the same.
+POOLINGS = {"cls": "cls", "cls_token": "cls"} | dict.fromkeys(["mean", "mean_tokens", "mean_sqrt_len_tokens"], "mean")
 LENGTH_STEP = 8
 LONGEST_NGRAM, MOST_NGRAMS = 5, 16384  # of the surface
 
@@ -109,9 +111,12 @@ class Backbone:
         return ngrams.matrix(contents, ngrams.vocabulary(contents, LONGEST_NGRAM, MOST_NGRAMS), LONGEST_NGRAM)
 
     def freeze(self, layers: int) -> None:
-        """Keep the first layers, and with any the input embeddings, as they are while the rest is trained."""
+        """Keep the first layers, and with any all that is before them, as they are while the rest is trained."""
+        transformer = self.module.transformer
         blocks = next(part for part in self.module.modules() if isinstance(part, nn.ModuleList))
-        kept = [self.module.transformer.get_input_embeddings(), *blocks[:layers]] if layers else []
+        # Were one weight before them to learn, gradients would have to pass all the layers that do not.
+        before = getattr(transformer, "embeddings", transformer.get_input_embeddings())
+        kept = [before, *blocks[:layers]] if layers else []
         for weight in (weight for part in kept for weight in part.parameters()):
             weight.requires_grad = False
 
@@ -210,9 +215,20 @@ def _pretrained(folder: Path) -> tuple[Any, Any]:
 
 
 def _pooling(folder: Path) -> str:
+    """How the folder says that tokens become one vector; the mean where it says nothing, as a bare encoder does."""
     saved, published = folder / "backbone.json", folder / "1_Pooling" / "config.json"
     if saved.is_file():
         return str(json.loads(saved.read_text(encoding="utf-8"))["pooling"])
-    if published.is_file() and json.loads(published.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
+    if not published.is_file():
+        return "mean"
+    settings = json.loads(published.read_text(encoding="utf-8"))
+    # Older folders have a switch for each way, newer ones name the ways; several are laid side by side.
+    switches = [name for name, on in settings.items() if name.startswith("pooling_mode_") and on]
+    stated = settings.get("pooling_mode", [name.removeprefix("pooling_mode_") for name in switches] or "mean")
+    ways = [stated] if isinstance(stated, str) else stated
+    if len(ways) == 1 and ways[0] in POOLINGS:
+        return POOLINGS[ways[0]]
+    raise BackboneError(
+        f"{published} asks for {' and '.join(ways)} pooling; only the first token (cls) and the mean of all are "
+        "supported. Choose another encoder in params.yaml (backbone.name)."
+    )

@@ -16,6 +16,8 @@ from handful.text.parameters import BeamSearch, Sampling
 from handful.training import device
 
 ROWS_PER_BATCH = 16
+LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as configurations call it
+UNSTATED = 2048  # where a checkpoint and its tokenizer state nothing
 KINDS = {"translation": "AutoModelForSeq2SeqLM", "language": "AutoModelForCausalLM"}
 
 
@@ -95,7 +97,13 @@ def load(name: str, kind: Literal["translation", "language"]) -> Generator:
     if kind == "language":
         # What is written follows the end of the prompt, and of too long a prompt the end counts.
         tokenizer.padding_side = tokenizer.truncation_side = "left"
-    return Generator(name, tokenizer, network, int(network.config.max_position_embeddings))
+    return Generator(name, tokenizer, network, _longest(network.config, tokenizer))
+
+
+def _longest(settings: Any, tokenizer: Any) -> int:
+    """How many tokens the checkpoint reads and writes, as far as it says so: relative positions need no bound."""
+    stated = (getattr(settings, name, None) for name in LENGTHS)
+    return int(next(filter(None, stated), min(tokenizer.model_max_length, UNSTATED)))
 
 
 def _settings(decoding: BeamSearch | Sampling, texts_each: int) -> dict[str, Any]:

@@ -52,6 +52,11 @@ def preview(content: str) -> str:
     return line if len(line) <= PREVIEW_CHARACTERS else line[: PREVIEW_CHARACTERS - 1] + "…"
 
 
+def written(content: str) -> str:
+    """Give what a CSV file can hold of it: all of it."""
+    return content
+
+
 def near_duplicates(contents: Sequence[str], references: Sequence[str], similarity: float) -> NDArray[np.int64]:
     """Give for each content the index of its most similar reference, or -1 if none is at least that similar.
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from handful.text.prediction import BUCKETS, ngram_buckets
+from handful.text.prediction import BUCKETS, MAX_CHARACTERS, ngram_buckets
 
-ROWS_PER_BLOCK = 1024
+CHARACTERS_PER_BLOCK = 2**17
 TINY = 1e-6
 
 
@@ -55,6 +55,12 @@ def matrix(texts: Sequence[str], known: Vocabulary, longest: int) -> csr_matrix:
 
 
 def blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The texts in parts that fit into memory as n-grams or tokens."""
-    for start in range(0, len(texts), ROWS_PER_BLOCK):
-        yield texts[start : start + ROWS_PER_BLOCK]
+    """The texts in parts that fit into memory as n-grams or tokens, where all rows are as long as the longest."""
+    start = longest = 0
+    for row, text in enumerate(texts):
+        longest = max(longest, min(len(text), MAX_CHARACTERS) + 1)
+        if row > start and (row + 1 - start) * longest > CHARACTERS_PER_BLOCK:
+            yield texts[start:row]
+            start, longest = row, min(len(text), MAX_CHARACTERS) + 1
+    if len(texts):
+        yield texts[start:]

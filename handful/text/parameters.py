@@ -109,15 +109,36 @@ class LanguageModelGeneration(Section):
     max_tokens: Annotated[int, Field(ge=1, le=1024)]
 
 
-class LinearStudent(Section):
-    """A linear layer over hashed character and word n-grams and static token embeddings, stored in int8."""
+class SparseLayer(Section):
+    """A linear layer over the `features` most frequent n-grams and the mean of the text's static token embeddings."""
 
-    kind: Literal["linear"]
     ngrams: Annotated[int, Field(ge=1, le=8)]
     features: Annotated[int, Field(ge=1024, le=2**17)]
     static_dimensions: Annotated[int, Field(ge=8, le=1024)]
     weight_decay: Positive
     iterations: Count
+
+
+class LinearStudent(SparseLayer):
+    """That layer alone, stored in int8."""
+
+    kind: Literal["linear"]
+
+
+class ConvolutionalStudent(SparseLayer):
+    """That layer averaged with a convolution over the static token embeddings, stored in int8.
+
+    The convolution learns in `epochs` passes over the rows, and in at least `minimum_steps` steps.
+    """
+
+    kind: Literal["convolutional"]
+    width: Annotated[Literal[1, 3, 5], Field(description="tokens of a window")]
+    filters: Annotated[int, Field(ge=8, le=1024)]
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    learning_rate: Positive
+    epochs: Count
+    minimum_steps: Count
+    batch_size: Count
 
 
 class ShallowTransformerStudent(Section):
@@ -142,4 +163,4 @@ TextOperation = (
     | BackTranslation
     | LanguageModelGeneration
 )
-TextStudent = LinearStudent | ShallowTransformerStudent
+TextStudent = LinearStudent | ConvolutionalStudent | ShallowTransformerStudent

@@ -1,6 +1,7 @@
 """What a text student needs to predict: hashed n-grams and token ids, with numpy and tokenizers alone."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 INVERSE = np.uint64(pow(int(BASE), -1, 2**64))
 MIX = np.uint64(0xFF51AFD7ED558CCD)
 MAX_CHARACTERS = 2000
+MOST_REMEMBERED = 2**20  # characters of words whose tokens are kept: some tens of megabytes
 # A single character says something only in scripts in which it can be a word, which stand from here on.
 IDEOGRAPHS = 0x2E80
 
@@ -35,18 +37,15 @@ def cost(content: str) -> int:
 def featurizer(features: dict[str, Any], folder: Path) -> Features:
     """Return the function that turns texts into the inputs of the student in `folder`.
 
-    `features` is what training stored: `ngrams` (longest character n-gram) for the input `ngrams`, `tokens` (the most
-    tokens per text) and `padding_id` for token inputs, `mask` whether an attention mask goes with them.
+    `features` is what training stored: the most `tokens` per text and the `padding_id`; and for students that look
+    words up `ngrams`, the longest character n-gram. Without it they are the encoder's inputs.
     """
-    parts: list[Features] = []
-    if "ngrams" in features:
-        parts.append(lambda texts: {"ngrams": ngram_buckets(texts, features["ngrams"])})
-    if "tokens" in features:
-        tokenizer = _tokenizer(folder / "tokenizer.json")
-        tokenizer.enable_truncation(features["tokens"])
-        special = features["special_tokens"]
-        parts.append(lambda texts: token_ids(tokenizer, texts, features["padding_id"], special, features["mask"]))
-    return lambda texts: {name: array for part in parts for name, array in part(texts).items()}
+    tokenizer, most, padding_id = _tokenizer(folder / "tokenizer.json"), features["tokens"], features["padding_id"]
+    if "ngrams" not in features:
+        tokenizer.enable_truncation(most)
+        return lambda texts: encoder_inputs(tokenizer, texts, padding_id)
+    words = Words(tokenizer, most, padding_id)
+    return lambda texts: {"ngrams": ngram_buckets(texts, features["ngrams"]), "input_ids": words(texts)}
 
 
 def _tokenizer(path: Path) -> Tokenizer:
@@ -58,18 +57,58 @@ def _tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def token_ids(
-    tokenizer: Tokenizer, texts: Sequence[str], padding_id: int, special: bool, mask: bool
-) -> dict[str, np.ndarray]:
-    """`input_ids` int64 [n, longest], padded; with `mask` also `attention_mask`."""
+class Words:
+    """The token ids of texts, word by word: each word is given to the tokenizer once and then looked up.
+
+    Most texts are made of words that others had, and a tokenizer takes longer than all else that a student does.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, most: int, padding_id: int) -> None:
+        self.most, self.padding_id = most, padding_id
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer.no_truncation()
+        self._known: dict[str, list[int]] = {}
+        self._characters = 0
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """`input_ids` int64 [n, longest], at most `most` of each text, padded."""
+        rows = [text[:MAX_CHARACTERS].split() for text in texts]
+        known = self._looked_up({word for row in rows for word in row})
+        return _padded(
+            [[*chain.from_iterable(map(known.__getitem__, row))][: self.most] for row in rows], self.padding_id
+        )
+
+    def _looked_up(self, words: set[str]) -> dict[str, list[int]]:
+        """Tokens by word, at least of these words."""
+        if self._characters > MOST_REMEMBERED:
+            self._known, self._characters = {}, 0  # a thread that still reads the old ones keeps them
+        known = self._known
+        new = sorted(word for word in words if word not in known)
+        self._characters += sum(map(len, new))
+        # After a space, as within a text: some tokenizers know a word by the space before it.
+        known.update(zip(new, _ids(self._tokenizer, [f" {word}" for word in new], special=False), strict=True))
+        return known
+
+
+def encoder_inputs(tokenizer: Tokenizer, texts: Sequence[str], padding_id: int) -> dict[str, np.ndarray]:
+    """`input_ids` and `attention_mask`, int64 [n, longest], with the special tokens that an encoder expects."""
+    ids = _ids(tokenizer, texts, special=True)
+    return {"input_ids": _padded(ids, padding_id), "attention_mask": _padded([[1] * len(row) for row in ids], 0)}
+
+
+def _ids(tokenizer: Tokenizer, texts: Sequence[str], special: bool) -> list[list[int]]:
     # tokenizers takes whole characters alone: half of a surrogate pair becomes a question mark.
     whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=special)]
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(whole, add_special_tokens=special)]
+
+
+def _padded(ids: Sequence[Sequence[int]], padding_id: int) -> np.ndarray:
+    """int64 [n, longest], longest at least 1."""
     lengths = np.array([len(row) for row in ids])
     inside = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
-    input_ids = np.full(inside.shape, padding_id, np.int64)
-    input_ids[inside] = np.concatenate([np.asarray(row, np.int64) for row in ids])
-    return {"input_ids": input_ids, "attention_mask": inside.astype(np.int64)} if mask else {"input_ids": input_ids}
+    padded = np.full(inside.shape, padding_id, np.int64)
+    padded[inside] = np.fromiter(chain.from_iterable(ids), np.int64, int(lengths.sum()))
+    return padded
 
 
 def ngram_buckets(texts: Sequence[str], longest: int) -> np.ndarray:

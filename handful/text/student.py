@@ -1,38 +1,44 @@
-"""Text students: a linear layer over n-grams and static embeddings, and the first layers of the backbone."""
+"""Text students by kind; and one of them, the first layers of the backbone."""
 
 import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from torch import Tensor, nn
 
 from handful import probe
 from handful.distillation import Trained
 from handful.embedding import embed
 from handful.export import export
-from handful.text import linear
+from handful.text import convolutional, linear
 from handful.text.backbone import Backbone
-from handful.text.parameters import LinearStudent, ShallowTransformerStudent
+from handful.text.parameters import ConvolutionalStudent, LinearStudent, ShallowTransformerStudent, TextStudent
 from handful.training import Classifier, Examples, Schedule, fit
+
+BLOCK_SIZE = 32  # so many weights share a scale
 
 
 def train(
-    parameters: LinearStudent | ShallowTransformerStudent,
+    parameters: TextStudent,
     examples: Examples,
     classes: Sequence[str],
     backbone: Backbone,
     seed: int,
 ) -> Trained:
     """Train one student on the examples; `backbone` is the teacher's encoder."""
-    if isinstance(parameters, LinearStudent):
-        return linear.train(parameters, examples, classes, backbone, seed)
-    return _shallow_transformer(parameters, examples, classes, backbone, seed)
+    match parameters:
+        case LinearStudent():
+            return linear.train(parameters, examples, classes, backbone, seed)
+        case ConvolutionalStudent():
+            return convolutional.train(parameters, examples, classes, backbone, seed)
+        case ShallowTransformerStudent():
+            return _shallow_transformer(parameters, examples, classes, backbone, seed)
 
 
 def _shallow_transformer(
@@ -50,15 +56,16 @@ def _shallow_transformer(
     )
     fit(network, shallow.collate, examples, schedule, seed, what="training the shallow transformer")
     tokenizer = backbone.tokenizer.to_str().encode("utf-8")
-    features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id, "special_tokens": True, "mask": True}
+    features = {"tokens": backbone.max_tokens, "padding_id": backbone.padding_id}
     return Trained({"model.onnx": _export(network), "tokenizer.json": tokenizer}, features)
 
 
 def first_layers(backbone: Backbone, layers: int) -> Backbone:
     """A copy of the backbone that ends after its first `layers` layers."""
     shallow = backbone.copy()
-    encoder: Any = shallow.module.transformer.encoder
-    encoder.layer = encoder.layer[:layers]
+    # Each family of encoders has its own name for the list of its layers, but no other list before it.
+    blocks = next(part for part in shallow.module.modules() if isinstance(part, nn.ModuleList))
+    del blocks[layers:]
     return shallow
 
 
@@ -75,19 +82,25 @@ def _first_head(shallow: Backbone, examples: Examples, classes: Sequence[str]) -
 
 
 def _export(network: Classifier) -> bytes:
-    """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits."""
+    """ONNX with int8 weights; inputs input_ids and attention_mask int64 [n, length], output logits.
+
+    Activations stay as they are: int8 ones have one scale for a batch, so that a text's answer would depend on its
+    neighbours.
+    """
     example = {name: torch.ones((2, 16), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
     model = export(Named(network), example, free_axes=[0, 1])
     with tempfile.TemporaryDirectory() as folder:
-        full, small = Path(folder) / "full.onnx", Path(folder) / "small.onnx"
+        full, gathered = Path(folder) / "full.onnx", Path(folder) / "gathered.onnx"
         onnx.save(model, full)
         # It tells at length, and at the root logger, which nodes it leaves as they are.
         logging.disable(logging.WARNING)
         try:
-            quantize_dynamic(full, small, weight_type=QuantType.QInt8)
+            quantize_dynamic(full, gathered, op_types_to_quantize=["Gather"], weight_type=QuantType.QInt8)
+            multiplied = MatMulNBitsQuantizer(onnx.load(gathered), bits=8, block_size=BLOCK_SIZE)
+            multiplied.process()
         finally:
             logging.disable(logging.NOTSET)
-        serialised: bytes = onnx.load(small).SerializeToString(deterministic=True)
+        serialised: bytes = multiplied.model.model.SerializeToString(deterministic=True)
         return serialised
 
 

@@ -1,0 +1,56 @@
+"""How sure a teacher may be of itself: as sure as it can be shown to be right, and half of the way beyond."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from handful import calibration, crossvalidation, probe
+from handful.embedding import embed
+from handful.teacher import Teacher
+from handful.transfer import Start
+
+FOLDS = 4
+ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
+POOL_ROWS = 500  # plenty for a mean
+
+
+def moderated(teacher: Teacher, start: Start, labelled: pd.DataFrame, accuracy: float | None) -> Teacher:
+    """The teacher at the temperature at which it is, on average over the pool, as sure as `expected` allows.
+
+    An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
+    how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
+    own kind on fewer rows. Its guesses stay. Without a pool the teacher does too.
+
+    Args:
+        labelled: columns content, label.
+        accuracy: the teacher's kind in cross-validation, if it was examined.
+    """
+    if not len(start.pool):
+        return teacher
+    drawn = np.random.default_rng(start.seed).permutation(len(start.pool))[:POOL_ROWS]
+    logits = teacher.head.logits(embed(teacher.backbone, [start.pool[row] for row in np.sort(drawn)]))
+    believed = calibration.confidence(logits, 1.0)
+    shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)
+    temperature = calibration.temperature_for(logits, expected(shown, believed))
+    return replace(teacher, head=teacher.head.at(temperature))
+
+
+def expected(shown: float, believed: float) -> float:
+    """The accuracy to expect between what lesser classifiers showed and what the teacher believes of itself.
+
+    Fine-tuning made it better than the one and surer than the other: in the middle the largest error is smallest.
+    """
+    return shown + max(0.0, believed - shown) / 2
+
+
+def _held_out_accuracy(start: Start, labelled: pd.DataFrame) -> float:
+    """What a probe on the backbone gets right of rows that it has not seen, over as many repeats as few rows need."""
+    embeddings, labels = embed(start.backbone, labelled["content"].tolist()), labelled["label"].to_numpy(str)
+    repeats = math.ceil(ENOUGH_GUESSES / len(labels))
+    right = []
+    for learned, held in crossvalidation.splits(labels, FOLDS, repeats, start.seed):
+        head = probe.fit(embeddings[learned], labels[learned], start.head.inverse_regularisation)
+        right.append(head.predict(embeddings[held]) == labels[held])
+    return float(np.concatenate(right).mean())

@@ -1,0 +1,75 @@
+"""How sure a teacher may be of itself."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handful import calibration, confidence, parameters
+from handful.image import backbone as image_backbone
+from handful.image.backbone import Backbone
+from handful.transfer import Start, linear_probe
+from tests.images import stripes
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def start() -> Start:
+    given = parameters.read(ROOT / "params.image.yaml")
+    encoder: Backbone = image_backbone.load(given.backbone, 0)
+    return Start(encoder, [stripes(row % 2 == 1, row) for row in range(100)], given.probe, 0)
+
+
+@pytest.fixture(scope="module")
+def labelled() -> pd.DataFrame:
+    contents: list[Any] = [stripes(row % 2 == 1, 1000 + row) for row in range(12)]
+    return pd.DataFrame({"content": contents, "label": ["left", "right"] * 6, "weight": 1.0})
+
+
+@given(st.floats(0.05, 1), st.floats(0.05, 1))
+def test_the_accuracy_to_expect_is_no_less_than_shown_and_half_of_the_belief_beyond(
+    shown: float, believed: float
+) -> None:
+    expected = confidence.expected(shown, believed)
+    assert expected >= shown
+    assert expected == pytest.approx((shown + believed) / 2 if believed > shown else shown)
+
+
+def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(
+    start: Start, labelled: pd.DataFrame
+) -> None:
+    # Labels by chance: a probe learns them by heart and gets half of the held-out ones right.
+    chance = labelled.assign(label=np.random.default_rng(1).permutation(labelled["label"]))
+    overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
+    moderated = confidence.moderated(overconfident, start, chance, None)
+    before, after = (teacher.predict_proba(start.pool) for teacher in (overconfident, moderated))
+    shown = confidence._held_out_accuracy(start, chance)
+    assert shown < before.max(axis=1).mean()
+    assert after.max(axis=1).mean() == pytest.approx((shown + before.max(axis=1).mean()) / 2, abs=1e-4)
+    assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
+
+
+def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer(
+    start: Start, labelled: pd.DataFrame
+) -> None:
+    shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
+    moderated = confidence.moderated(shy, start, labelled, 0.9)
+    assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
+    assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
+
+
+def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
+    teacher = linear_probe(start.backbone, labelled, start.head)
+    assert confidence.moderated(teacher, Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
+
+
+@pytest.mark.parametrize("wanted", [0.0, 0.4, 0.7, 0.95, 1.0])
+def test_a_temperature_gives_the_confidence_that_is_wanted_or_one_near_it(wanted: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    found = calibration.confidence(logits, calibration.temperature_for(logits, wanted))
+    assert found == pytest.approx(min(max(wanted, 1 / 3), 1.0), abs=0.03)
