@@ -12,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.runtime import flow_run
 
 SECONDS_BETWEEN_LOOKS = 2.0
+SIGNAL = signal.SIGUSR1  # not SIGINT: a command that a script starts in the background ignores that one
 
 
 class CancelledInDashboardError(Exception):
@@ -27,6 +28,7 @@ def cancellable() -> Iterator[None]:
     """
     over, asked = threading.Event(), threading.Event()
     watch = threading.Thread(target=_watch, args=(UUID(flow_run.get_id()), over, asked), daemon=True)
+    before = signal.signal(SIGNAL, signal.default_int_handler)
     watch.start()
     try:
         yield
@@ -37,6 +39,7 @@ def cancellable() -> Iterator[None]:
     finally:
         over.set()
         watch.join()
+        signal.signal(SIGNAL, before)
 
 
 def _watch(run: UUID, over: threading.Event, asked: threading.Event) -> None:
@@ -44,7 +47,7 @@ def _watch(run: UUID, over: threading.Event, asked: threading.Event) -> None:
         while not over.wait(SECONDS_BETWEEN_LOOKS):
             if _is_cancelled(client, run):
                 asked.set()
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), SIGNAL)
                 return
 
 

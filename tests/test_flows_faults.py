@@ -217,15 +217,19 @@ def test_a_cancelled_run_ends_its_stage_within_ten_seconds_and_leaves_the_worksp
 
 
 def test_a_retraining_that_is_cancelled_in_the_dashboard_ends_where_it_was_started(running: Running) -> None:
-    command = [sys.executable, "-m", "flows", "retrain"]
+    # As a script starts it in the background: such a command ignores the signal of Ctrl-C.
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -m flows retrain', sys.executable]
     with subprocess.Popen(command, cwd=running.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        stage = stage_of(running, "stubborn")
-        [run] = running.ask("flow_runs/filter", flow_runs={"name": {"any_": ["retrain"]}})
-        asked = time.monotonic()
-        running.cancel(run["id"])
-        wait_for(lambda: not stage.is_running(), "the stage to end", seconds=30)
-        assert time.monotonic() - asked <= 10
-        assert process.wait(timeout=60) == 1
+        try:
+            stage = stage_of(running, "stubborn")
+            [run] = running.ask("flow_runs/filter", flow_runs={"name": {"any_": ["retrain"]}})
+            asked = time.monotonic()
+            running.cancel(run["id"])
+            wait_for(lambda: not stage.is_running(), "the stage to end", seconds=30)
+            assert time.monotonic() - asked <= 10
+            assert process.wait(timeout=60) == 1
+        finally:
+            process.terminate()
     assert running.ended(run["id"])["state_type"] == "CANCELLED"
 
 

@@ -59,6 +59,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         os.chdir(before)
 
 
+@pytest.mark.slow
 def test_a_night_that_was_told_late_is_in_the_state_and_the_events(nights: Nights) -> None:
     store = nights.root.parent / "store"
     store.write_text("no folder")

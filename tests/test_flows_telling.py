@@ -38,6 +38,7 @@ def test_a_night_that_origin_refuses_for_good_is_told_by_the_next_one(clone: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_of_several_nights_that_were_not_told_the_newest_takes_the_place_of_all(clone: Path, tmp_path: Path) -> None:
     night_of(clone)
     away = (tmp_path / "store").rename(tmp_path / "away")
@@ -57,6 +58,7 @@ def test_of_several_nights_that_were_not_told_the_newest_takes_the_place_of_all(
     assert nights(clone) == []
 
 
+@pytest.mark.slow
 def test_a_typo_in_what_a_page_shows_costs_that_part_of_the_page_alone(clone: Path) -> None:
     (clone / "dvc.yaml").write_text(SHORT.replace("meta:\n", f"meta:\n      {GATES}\n"))
     change(clone, "rows\n")
@@ -83,6 +85,7 @@ def test_the_page_names_the_champion_whose_numbers_it_shows(clone: Path) -> None
     assert "champion v2.0.0 | challenger v3.0.0" in pages[0]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_page_that_cannot_be_shown_does_not_hold_up_the_next_night(clone: Path) -> None:
     def fail(outcome: Outcome, stages: list[Stage]) -> None:
