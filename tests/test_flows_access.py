@@ -97,4 +97,4 @@ def test_up_shows_the_mistakes_and_starts_nothing(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("server.yaml has 1 mistake:")
-    assert not (tmp_path / ".prefect").exists()
+    assert [path.name for path in (tmp_path / ".prefect").iterdir()] == ["stack.lock"]

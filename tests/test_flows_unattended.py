@@ -15,8 +15,10 @@ from handful import registry
 
 @pytest.fixture(autouse=True)
 def _environment() -> Iterator[None]:
-    """Leave this process as it was."""
+    """Begin without what a night before has told git, and leave this process as it was."""
     before = dict(os.environ)
+    for variable in [name for name in os.environ if name.startswith("GIT_CONFIG_")]:
+        del os.environ[variable]
     yield
     os.environ.clear()
     os.environ.update(before)
