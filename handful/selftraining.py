@@ -32,8 +32,7 @@ def guessed(
         teachers: at least one; all have the same classes.
         rows: what they learned from; columns content, label, weight.
     """
-    drawn = np.random.default_rng(seed).permutation(len(pool))[: settings.pool_rows]
-    drawn = np.sort(drawn)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(pool))[: settings.pool_rows])
     contents = [pool[row] for row in drawn]
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
     classes = np.array(teachers[0].classes_)

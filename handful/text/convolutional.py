@@ -15,6 +15,8 @@ from handful.text.parameters import ConvolutionalStudent
 from handful.text.prediction import Words
 from handful.training import Classifier, Examples, Schedule, fit
 
+PATIENCE = 4  # epochs in which the training loss does not fall, after which nothing more is learned
+
 
 class Windows(nn.Module):
     """What filters answer to windows of tokens, the strongest answer and the mean (Kim 2014), on fixed token vectors.
@@ -89,7 +91,7 @@ def _convolution(
         weight_decay=parameters.weight_decay,
         epochs=max(parameters.epochs, math.ceil(parameters.minimum_steps / steps_of_an_epoch)),
         batch_size=parameters.batch_size,
-        patience=4,
+        patience=PATIENCE,
     )
     words = Words(backbone.tokenizer, backbone.max_tokens, windows.padding_id)
 

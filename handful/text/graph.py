@@ -10,7 +10,7 @@ from handful.text.ngrams import Vocabulary
 
 OPSET = 20
 IR_VERSION = 10
-TINY = 1e-6
+TINY = 1e-6  # least length that is divided by, in training as in the graph
 AXIS = {"second": np.array([1], np.int64), "third": np.array([2], np.int64)}
 
 

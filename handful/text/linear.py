@@ -16,8 +16,6 @@ from handful.text.parameters import LinearStudent, SparseLayer
 from handful.text.prediction import Words
 from handful.training import Examples
 
-TINY = 1e-6
-
 
 def train(
     parameters: LinearStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int
@@ -72,7 +70,7 @@ def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) 
     means, words = [], Words(backbone.tokenizer, backbone.max_tokens, len(table) - 1)
     for block in ngrams.blocks(texts):
         sums = table[words(block)].sum(axis=1)
-        means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY))
+        means.append(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), graph.TINY))
     return np.concatenate(means)
 
 

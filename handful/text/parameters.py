@@ -128,11 +128,12 @@ class LinearStudent(SparseLayer):
 class ConvolutionalStudent(SparseLayer):
     """That layer averaged with a convolution over the static token embeddings, stored in int8.
 
-    The convolution learns in `epochs` passes over the rows, and in at least `minimum_steps` steps.
+    The convolution sees `width` tokens at a time. It learns in `epochs` passes over the rows, and in at least
+    `minimum_steps` steps.
     """
 
     kind: Literal["convolutional"]
-    width: Annotated[Literal[1, 3, 5], Field(description="tokens of a window")]
+    width: Literal[1, 3, 5]
     filters: Annotated[int, Field(ge=8, le=1024)]
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     learning_rate: Positive

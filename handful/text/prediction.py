@@ -65,7 +65,7 @@ class Words:
 
     def __init__(self, tokenizer: Tokenizer, most: int, padding_id: int) -> None:
         self.most, self.padding_id = most, padding_id
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # a copy: the encoder goes on truncating with its own
         self._tokenizer.no_truncation()
         self._known: dict[str, list[int]] = {}
         self._characters = 0
