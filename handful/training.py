@@ -22,11 +22,16 @@ BATCHES_SORTED_TOGETHER = 8
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows to learn from: `contents`, `targets` float32 [n, classes] that sum to 1, `weights` float32 [n]."""
+    """Rows to learn from: `contents`, `targets` float32 [n, classes] that sum to 1, `weights` float32 [n].
+
+    `hints` float32 [n, d], if given, are embeddings that the network's last layer is to tell of; see `Hinted`.
+    """
 
     contents: Sequence[Any]
     targets: np.ndarray
     weights: np.ndarray
+    hints: np.ndarray | None = None
+    hint_weight: float = 0.0
 
     def __len__(self) -> int:
         return len(self.contents)
@@ -73,6 +78,29 @@ class Classifier(nn.Module):
         return Head(classes, weight.numpy().copy(), bias.numpy().copy())
 
 
+class Hinted(nn.Module):
+    """A network in training that also says what a teacher's embedding of its inputs is.
+
+    It tells from what its `head` is given, through a linear layer that only training needs (FitNets, Romero et al.
+    2015, eq. 3, with the cosine as distance). `forward(**inputs)` gives logits and embeddings, [n, classes + d].
+    """
+
+    def __init__(self, network: nn.Module, dimensions: int) -> None:
+        super().__init__()
+        head = network.get_submodule("head")
+        assert isinstance(head, nn.Linear)
+        self.network = network
+        self.regressor = nn.Linear(head.in_features, dimensions)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """What the network answers, and beside it the embeddings."""
+        given: list[Tensor] = []
+        head = self.network.get_submodule("head")
+        with head.register_forward_pre_hook(lambda _, features: given.extend(features)):
+            logits = self.network(**inputs)
+        return torch.cat([logits, *map(self.regressor, given)], dim=1)
+
+
 def fit(
     network: nn.Module,
     collate: Collate,
@@ -88,9 +116,11 @@ def fit(
     monitored and the last epoch's weights are kept. The same seed gives the same weights on the same machine; several
     devices share out each batch, which stays as large as it is.
     """
+    torch.manual_seed(seed)  # weights are the same on all devices, what is dropped out is each one's own
+    learner = network if examples.hints is None else Hinted(network, examples.hints.shape[1])
     torch.manual_seed(seed + devices.rank())
-    network.to(device()).train()
-    optimizer = _optimizer(network, schedule)
+    learner.to(device()).train()
+    optimizer = _optimizer(learner, schedule)
     # Half-way to early stopping, or the slower steps would never be tried.
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=(schedule.patience - 1) // 2)
     losses: list[float] = []
@@ -100,7 +130,7 @@ def fit(
     pace = progress.Pace(len(examples) * schedule.epochs, what)
     for epoch in range(1, schedule.epochs + 1):
         trained = _epoch(
-            network, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), room, pace
+            learner, collate, examples, schedule.batch_size, optimizer, np.random.default_rng([seed, epoch]), room, pace
         )
         losses.append(trained if validation is None else loss(network, collate, validation))
         progress.report(epoch / schedule.epochs, f"{what}, epoch {epoch}, loss {losses[-1]:.4f}")
@@ -131,7 +161,7 @@ def loss(network: nn.Module, collate: Collate, examples: Examples, batch_size: i
     with torch.inference_mode():
         for rows in _batches(examples, batch_size, None):
             logits = torch.from_numpy(compute(answers, rows.tolist(), room)).to(device())
-            total += float(_cross_entropy(examples, rows, logits)) * float(examples.weights[rows].sum())
+            total += float(_loss(examples, rows, logits)) * float(examples.weights[rows].sum())
     network.train()
     return total / float(examples.weights.sum())
 
@@ -140,7 +170,8 @@ def _optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith("head."), parameter.ndim > 1), []).append(parameter)
+            in_head = name.removeprefix("network.").startswith("head.")
+            groups.setdefault((in_head, parameter.ndim > 1), []).append(parameter)
     described = [
         {
             "params": parameters,
@@ -166,7 +197,7 @@ def _epoch(
     total = 0.0
     for rows in _batches(examples, batch_size, random):
         contents = [examples.contents[row] for row in rows]
-        batch_loss = learn(network, collate, contents, partial(_cross_entropy, examples, rows), room)
+        batch_loss = learn(network, collate, contents, partial(_loss, examples, rows), room)
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         total += batch_loss * float(examples.weights[rows].sum())
@@ -187,8 +218,14 @@ def _batches(examples: Examples, batch_size: int, random: np.random.Generator | 
         yield batches[number]
 
 
-def _cross_entropy(examples: Examples, rows: np.ndarray, logits: Tensor) -> Tensor:
+def _loss(examples: Examples, rows: np.ndarray, outputs: Tensor) -> Tensor:
+    """The weighted mean of soft cross-entropy and, with hints, of how far an embedding is from the hint."""
+    classes = examples.targets.shape[1]
     targets = torch.from_numpy(examples.targets[rows]).to(device())
     weights = torch.from_numpy(examples.weights[rows]).to(device())
-    losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+    losses = nn.functional.cross_entropy(outputs[:, :classes], targets, reduction="none")
+    if examples.hints is not None:
+        hints = torch.from_numpy(examples.hints[rows]).to(device())
+        alike = nn.functional.cosine_similarity(outputs[:, classes:], hints)
+        losses = losses + examples.hint_weight * (1 - alike)
     return (losses * weights).sum() / weights.sum()

@@ -1,7 +1,7 @@
 """Distill: students that learn from the teacher's probabilities on the pool and from the labels."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from handful import devices, pool, storage
 from handful.distillation import Trained, calibrate, held_out, save_student, transfer_set
+from handful.embedding import embed
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import Distill
@@ -66,6 +67,9 @@ def distill(
         parameters.temperature,
         parameters.pool_weight,
     )
+    if parameters.matching_weight:
+        hints = embed(teacher.backbone, examples.contents)
+        examples = replace(examples, hints=hints, hint_weight=parameters.matching_weight)
     students: dict[str, Trained] = {
         student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)
         for student in parameters.students

@@ -1,6 +1,7 @@
 """The training loop on networks small enough to know what they must learn."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -157,3 +158,34 @@ def test_the_loss_is_the_weighted_mean_over_all_batches() -> None:
     expected = np.average(each, weights=[1, 2, 5])
     assert loss(network, collate, rows) == pytest.approx(expected, rel=1e-5)
     assert loss(network, collate, rows, batch_size=1) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_hint_teaches_the_features_what_the_labels_do_not_tell() -> None:
+    """Two texts of one target and unlike hints: only with hints do the features tell them apart."""
+
+    def told_apart(hint_weight: float) -> float:
+        torch.manual_seed(0)
+        network = Deep()
+        hints = np.array([[1, 0, 0], [0, 1, 0]] * 8, np.float32)
+        rows = examples(["a", "b"] * 8, [[0.5, 0.5]] * 16)
+        with_hints = replace(rows, hints=hints, hint_weight=hint_weight)
+        fit(network, collate, with_hints, SCHEDULE, 0)
+        with torch.no_grad():
+            first, second = network.layer(collate(["a", "b"])["x"])
+        assert probabilities(network, "a") == pytest.approx([0.5, 0.5], abs=0.02)
+        return float(nn.functional.cosine_similarity(first, second, dim=0))
+
+    assert told_apart(5.0) < 0.2 < told_apart(0.0)
+
+
+class Deep(nn.Module):
+    """One with features between input and head, which no label moves far apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(2, 4), nn.Linear(4, 2)
+        nn.init.constant_(self.layer.weight, 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.layer(x))
+        return logits

@@ -204,11 +204,13 @@ StudentKind = Annotated[TextStudent | ImageStudent, Field(discriminator="kind")]
 class Distill(Section):
     """L(labelled) + pool_weight · L(pool) with temperature (Hinton et al. 2015, eq. 1); the first is the default.
 
+    A student that has layers also learns, with `matching_weight`, to tell the teacher's embedding of a row.
     `abstention_share` is the share of unseen pool rows that a student refuses when it is told to abstain.
     """
 
     temperature: Positive
     pool_weight: Annotated[float, Field(ge=0.0)]
+    matching_weight: Annotated[float, Field(ge=0.0)]
     transfer_rows: Annotated[int, Field(ge=0)]
     abstention_share: Annotated[float, Field(ge=0.0, lt=1.0)]
     students: Annotated[tuple[StudentKind, ...], Field(min_length=1)]
