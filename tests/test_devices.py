@@ -42,7 +42,8 @@ with devices.company() as leads:
     collate = lambda contents: {"x": torch.tensor(contents)}
     torch.manual_seed(0)
     network = Small()
-    examples = Examples(rows, np.eye(4, dtype=np.float32)[random.integers(0, 4, 15)], random.random(15, np.float32))
+    targets, weights = np.eye(4, dtype=np.float32)[random.integers(0, 4, 15)], random.random(15, np.float32)
+    examples = Examples(rows, targets, weights, hints=random.random((15, 5), np.float32), hint_weight=1.0)
     fit(network, collate, examples, Schedule(0.01, 0.01, 0.01, 2, 7, 2), 0, examples)
     loss = partial(contrastive.contrastive_loss, classes=torch.arange(10) % 3, temperature=0.1)
     optimizer, room = torch.optim.SGD(network.parameters(), 0.1), batches.Room()
