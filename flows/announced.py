@@ -2,11 +2,10 @@
 
 import csv
 import shutil
-from itertools import islice
 from pathlib import Path
 
 from flows.graph import Stage
-from flows.markdown import MOST_ROWS, section, table
+from flows.markdown import section, table
 from flows.night import Night
 
 
@@ -25,5 +24,5 @@ def shown(name: str, path: Path) -> list[str]:
     if path.suffix != ".csv":
         return [f"{name}: `{path}`"]
     with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = islice(csv.reader(file), MOST_ROWS + 2)
+        header, *rows = csv.reader(file)
     return section(name, f"The first of `{path}`:\n\n{table(header, rows)}")
