@@ -20,11 +20,12 @@ down: .venv/flows.installed
 worker: .venv/flows.installed
 	@.venv/bin/python -m flows worker --pool $(POOL)
 
+# Two files of tests at once: half of their time is waiting for servers. Threads that spin would wait for each other.
 test: .venv/test.installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	OMP_WAIT_POLICY=passive .venv/bin/python -m pytest # spinning threads would wait for each other on a busy machine
+	OMP_WAIT_POLICY=passive .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and "Handful needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.11" % v[:2])'
