@@ -40,12 +40,8 @@ def main() -> None:
     draw = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         root = toy.make(Path(__file__).parents[1], Path(folder) / "toy", SECONDS_OF_A_STAGE)
-        stack = Stack(root)
-        stack.up()
-        try:
+        with Stack(root) as stack:
             outcomes = run(stack, arguments.targets.split(","), arguments.moments, draw)
-        finally:
-            stack.down()
     say(table(outcomes))
     raise SystemExit(any(outcome.broken for outcome in outcomes))
 

@@ -40,15 +40,11 @@ def main() -> None:
     say(f"| {titles} |\n|{'---|' * 8}")
     with tempfile.TemporaryDirectory() as folder:
         root = toy.make(Path(__file__).parents[1], Path(folder) / "toy", SECONDS_OF_A_STAGE)
-        stack = Stack(root)
-        stack.up()
-        try:
+        with Stack(root) as stack:
             for number in range(1, arguments.nights + 1):
                 measured = one_night(stack, number)
                 if number % every == 0 or number == 1:
                     say(f"| {' | '.join(f'{value:,.6g}' for value in astuple(measured))} |")
-        finally:
-            stack.down()
 
 
 def one_night(stack: Stack, number: int) -> Measured:

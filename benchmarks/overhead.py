@@ -52,23 +52,15 @@ def retrain(root: Path) -> Seconds:
 
 def retrain_where_one_is_up(root: Path) -> Seconds:
     """The same after `make up`."""
-    stack = Stack(root)
-    stack.up()
-    try:
+    with Stack(root) as stack:
         command = (sys.executable, "-m", "flows", "retrain")
         return timed(lambda: run(root, *command), lambda: of_children() + stack.processor_seconds())
-    finally:
-        stack.down()
 
 
 def on_pools(root: Path) -> Seconds:
     """A night, from its trigger to its end, on a stack that is up."""
-    stack = Stack(root)
-    stack.up()
-    try:
+    with Stack(root) as stack:
         return timed(lambda: undisturbed(stack), stack.processor_seconds)
-    finally:
-        stack.down()
 
 
 WAYS: dict[str, Callable[[Path], Seconds]] = {

@@ -26,13 +26,20 @@ SIGNS = {  # how the command line of each target is told from the others
 
 
 class Stack:
-    """The stack of one repository."""
+    """The stack of one repository; `with` brings it up and takes it down."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
+
+    def __enter__(self) -> "Stack":
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
 
     def up(self) -> None:
         """Do what a person or an init system does after a crash, as after a start."""

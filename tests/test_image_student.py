@@ -9,6 +9,7 @@ import torch
 
 import handful
 from handful.distillation import Trained, save_student
+from handful.embedding import embed
 from handful.export import export
 from handful.image import backbone, student
 from handful.image.parameters import CnnBackbone, CnnStudent
@@ -23,7 +24,8 @@ CLASSES = ["lying", "upright"]
 def train(seed: int) -> Trained:
     contents = [stripes(row % 2 == 1, row) for row in range(80)]
     targets = np.eye(2, dtype=np.float32)[[row % 2 for row in range(80)]]
-    return student.train(PARAMETERS, Examples(contents, targets, np.ones(80, np.float32)), CLASSES, ENCODER, seed)
+    examples = Examples(contents, targets, np.ones(80, np.float32), embed(ENCODER, contents), 1.0)
+    return student.train(PARAMETERS, examples, CLASSES, ENCODER, seed)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Text students: what was trained is what predicts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,13 @@ def backbone(given: Parameters) -> Backbone:
 
 
 @pytest.fixture(scope="module")
-def examples() -> Examples:
+def examples(backbone: Backbone) -> Examples:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], np.float32)
     labels = ["parcel"] * len(PARCEL) + ["password"] * len(PASSWORD)
-    return transfer_set(
+    rows = transfer_set(
         [*PARCEL, *PASSWORD], labels, ["parcel lost", "password wrong"], probabilities, CLASSES, 1.0, 1.0
     )
+    return replace(rows, hints=embed(backbone, rows.contents), hint_weight=1.0)
 
 
 @pytest.fixture(scope="module")
