@@ -12,6 +12,9 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from handful.batches import arithmetic, device
 from handful.compute import Work
 from handful.errors import ComputeError, MissingExtraError
 from handful.parameters.compute import RayCompute
@@ -44,11 +47,8 @@ class Worker:
 
     def ready(self, threads: int) -> dict[str, str]:
         """Prepare to compute, and say with what."""
-        found = _facts()
-        import torch
-
         torch.set_num_threads(threads)
-        return {**found, "device": "cuda" if torch.cuda.is_available() else "cpu"}
+        return {**_facts(), "arithmetic": arithmetic(device().type)}
 
     def compute(self, place: list[Any], batches: Sequence[Any]) -> list[Any]:
         """Do the work that lies at `place` on each of the batches; a new actor fetches it, an old one has it."""
@@ -189,7 +189,7 @@ class Cluster:
                 ) from None
             self._begin()
             return
-        expected = {**_facts(), "device": self.device}
+        expected = {**_facts(), "arithmetic": arithmetic(self.device)}
         wrong = [f"{name} {found[name]} instead of {expected[name]}" for name in PARTS if found[name] != expected[name]]
         if wrong:
             raise ComputeError(
@@ -220,7 +220,7 @@ class Cluster:
         return f"{self.settings.cpus_per_actor} CPUs and {self.settings.gpus_per_actor:g} GPUs"
 
 
-PARTS = ("device", "python", "ray", "handful", *PACKAGES)
+PARTS = ("arithmetic", "python", "ray", "handful", *PACKAGES)
 
 
 def _facts() -> dict[str, str]:

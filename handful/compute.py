@@ -17,7 +17,7 @@ class Compute(Protocol):
 
     @property
     def device(self) -> str:
-        """`cpu` or `cuda`: the arithmetic of the two is not the same."""
+        """`cpu` or `cuda`: whose arithmetic it is."""
 
     def spread(self, work: Work, batches: Sequence[Any]) -> Iterator[Any]:
         """Give what `work` makes of each batch, in their order. A batch must not depend on those before it."""

@@ -71,14 +71,15 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
     With `cached`, rows seen before are read from the cache folder (HANDFUL_CACHE, else `handful` in the user's cache
     folder) and new ones are added to it as they are computed, so that an interrupted pass goes on where it stopped.
     An embedder in training is never cached; what an adapted one has given is removed after two days without use.
-    Batches are computed where the stage's parameters say, but for `cached=False`, which is for measuring: here.
+    Batches are computed where the stage's parameters say, and in bf16 on what is made for it; but with `cached=False`,
+    which is for measuring, here and at full precision.
     Several devices share out the new rows by their keys, so that none is computed twice.
     """
     if not len(contents):
         return np.empty((0, embedder.dimensions), np.float32)
     where = compute.current() if cached else compute.HERE
     if not cached or embedder.fingerprint is None:
-        return _afresh(embedder, contents, where)
+        return _afresh(embedder, contents, where, precise=not cached)
     keys = np.array([hashlib.blake2b(_bytes(one), digest_size=KEY_BYTES).digest() for one in contents], KEY)
     distinct, first, copies = np.unique(keys, return_index=True, return_inverse=True)
     with closing(_open(embedder, where.device)) as known:
@@ -90,7 +91,7 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
         pace = Pace(int(shapes.sum()), f"embedding, {len(new):,} new of {len(contents):,} rows")
         for start in range(0, len(new), ROWS_PER_COMMIT * where.width):
             part = slice(start, start + ROWS_PER_COMMIT * where.width)
-            vectors = _compute(embedder, new[part], shapes[part], True, where, pace)
+            vectors = _compute(embedder, new[part], shapes[part], where, pace)
             places[missing[part]] = known.append(distinct[missing[part]], vectors)
         if devices.count() > 1:
             devices.wait()
@@ -98,14 +99,14 @@ def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> n
         return known.read(places[copies])
 
 
-def _afresh(embedder: Embedder, contents: Sequence[Any], where: compute.Compute) -> np.ndarray:
+def _afresh(embedder: Embedder, contents: Sequence[Any], where: compute.Compute, precise: bool) -> np.ndarray:
     """The embeddings, from no cache. Each device computes all; but actors of Ray are asked by the leader alone."""
     if where is not compute.HERE and devices.rank():
         vectors = np.empty((len(contents), embedder.dimensions), np.float32)
     else:
         shapes = _shapes(embedder, contents)
         pace = Pace(int(shapes.sum()), f"embedding {len(contents):,} rows")
-        vectors = _compute(embedder, contents, shapes, False, where, pace)
+        vectors = _compute(embedder, contents, shapes, where, pace, filled=False, precise=precise)
     if where is compute.HERE:
         return vectors
     leaders: np.ndarray = devices.from_leader(torch.from_numpy(vectors).to(device())).cpu().numpy()
@@ -135,7 +136,13 @@ def _shapes(embedder: Embedder, contents: Sequence[Any]) -> np.ndarray:
 
 
 def _compute(
-    embedder: Embedder, contents: Sequence[Any], shapes: np.ndarray, filled: bool, where: compute.Compute, pace: Pace
+    embedder: Embedder,
+    contents: Sequence[Any],
+    shapes: np.ndarray,
+    where: compute.Compute,
+    pace: Pace,
+    filled: bool = True,
+    precise: bool = False,
 ) -> np.ndarray:
     groups, asked = [], []
     for shape in np.unique(shapes).tolist():
@@ -145,13 +152,14 @@ def _compute(
             groups.append(rows[start : start + batch_rows])
             asked.append(([contents[row] for row in groups[-1]], batch_rows if filled else 0))
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
-    for group, embedded in zip(groups, where.spread(partial(_forward, embedder), asked), strict=True):
+    work = partial(_forward, embedder, precise)
+    for group, embedded in zip(groups, where.spread(work, asked), strict=True):
         vectors[group] = embedded
         pace.advance(int(shapes[group].sum()))
     return vectors
 
 
-def _forward(embedder: Embedder, asked: Iterable[tuple[list[Any], int]]) -> Iterator[np.ndarray]:
+def _forward(embedder: Embedder, precise: bool, asked: Iterable[tuple[list[Any], int]]) -> Iterator[np.ndarray]:
     """The vectors of each batch; where it holds fewer contents than the number beside them, it is filled up to that."""
     module, room = embedder.module.to(device()).eval(), batches.Room()
 
@@ -162,7 +170,7 @@ def _forward(embedder: Embedder, asked: Iterable[tuple[list[Any], int]]) -> Iter
 
     for contents, rows in asked:
         repeats = contents[-1:] * (rows - len(contents))
-        with torch.inference_mode(), autocast():
+        with torch.inference_mode(), autocast(enabled=not precise):
             vectors = batches.compute(answers, contents + repeats, room)[: len(contents)]
         yield vectors  # outside of inference mode, which would else be on for whoever takes them
 
@@ -175,6 +183,6 @@ def _open(embedder: Embedder, device_type: str) -> Vectors:
     folder = Path(os.environ.get("HANDFUL_CACHE") or Path.home() / ".cache" / "handful") / "embeddings"
     if embedder.adapted:
         remove_unused(folder, ADAPTED, ADAPTED_SECONDS)
-    # bf16 on a GPU gives other bits than the CPU: each precision has its own file.
-    name = f"{ADAPTED if embedder.adapted else ''}{embedder.fingerprint}-{device_type}"
+    # One file for each arithmetic: a cached value is the value that would be computed.
+    name = f"{ADAPTED if embedder.adapted else ''}{embedder.fingerprint}-{batches.arithmetic(device_type)}"
     return Vectors(folder, name, embedder.dimensions)

@@ -15,6 +15,12 @@ from handful.errors import BackboneError
 ROWS = 12
 
 
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute as a processor without units for bf16 does, so that gradients can be compared closely."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+
+
 class Small(nn.Module):
     """A device whose memory takes no more rows than `most`; it forgets some of what it knows while it learns."""
 

@@ -1,6 +1,7 @@
 """Where batches are computed changes no byte: here, or in actors of Ray of which some are killed."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -155,11 +156,14 @@ def test_a_request_that_no_machine_can_meet_is_refused_at_once(
 OTHER_PACKAGES = """
 import sys
 import ray
+import torch
 from handful import compute, errors
 from test_compute import settings, squares
 
 ray.init("local", include_dashboard=False, log_to_driver=False)
-sys.path.insert(0, sys.argv[1])  # seen by this process alone
+sys.path.insert(0, sys.argv[1])  # seen by this process alone, like the next two lines
+has_units = torch.cpu.get_capabilities().get("amx_bf16", False)
+torch.cpu.get_capabilities = lambda: {"amx_bf16": not has_units}
 with compute.running(settings(actors=1)):
     try:
         list(compute.current().spread(squares, [1]))
@@ -170,13 +174,14 @@ with compute.running(settings(actors=1)):
 
 @HAS_RAY
 @pytest.mark.slow
-def test_a_machine_with_other_packages_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+def test_a_machine_with_other_packages_or_another_processor_is_refused_and_the_difference_named(tmp_path: Path) -> None:
     (tmp_path / "torch-99.0.dist-info").mkdir()
     (tmp_path / "torch-99.0.dist-info" / "METADATA").write_text("Name: torch\nVersion: 99.0\n", encoding="utf-8")
     code = [sys.executable, "-c", OTHER_PACKAGES, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "RAY_USAGE_STATS_ENABLED": "0"}
     done = subprocess.run(code, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert f"torch {metadata.version('torch')} instead of 99.0" in done.stdout
+    assert re.search(r"arithmetic cpu(-bf16 instead of cpu| instead of cpu-bf16),", done.stdout)
 
 
 def test_an_address_where_nothing_listens_is_refused_at_once() -> None:

@@ -30,6 +30,7 @@ VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.
 # What a folder may call the ways to pool that are supported; to unit length, all means are the same.
 POOLINGS = {"cls": "cls", "cls_token": "cls"} | dict.fromkeys(["mean", "mean_tokens", "mean_sqrt_len_tokens"], "mean")
 LENGTH_STEP = 8
+LENGTH_ALIKE = 16  # tokens within which rows that are learned from share a batch
 LONGEST_NGRAM, MOST_NGRAMS = 5, 16384  # of the surface
 
 
@@ -44,7 +45,22 @@ class Encoder(nn.Module):
         self.pooling = pooling
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        if input_ids.is_cuda or not self.training:
+            return self._embedded(input_ids, attention_mask)
+        # Rows that are learned from together differ in length, and on a CPU padding costs as much as content.
+        lengths = attention_mask.sum(1)
+        alike = lengths.div(LENGTH_ALIKE, rounding_mode="floor")
+        parts = [torch.nonzero(alike == one).squeeze(1) for one in alike.unique()]
+        longest = [int(lengths[rows].max()) for rows in parts]
+        embedded = [
+            self._embedded(input_ids[rows, :length], attention_mask[rows, :length])
+            for rows, length in zip(parts, longest, strict=True)
+        ]
+        return torch.cat(embedded)[torch.cat(parts).argsort()]
+
+    def _embedded(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        states = states.float()  # whatever the layers were computed in
         if self.pooling == "cls":
             return nn.functional.normalize(states[:, 0], dim=-1)
         mask = attention_mask.unsqueeze(-1).to(states.dtype)
