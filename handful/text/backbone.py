@@ -49,7 +49,7 @@ class Encoder(nn.Module):
             return self._embedded(input_ids, attention_mask)
         # Rows that are learned from together differ in length, and on a CPU padding costs as much as content.
         lengths = attention_mask.sum(1)
-        alike = lengths.div(LENGTH_ALIKE, rounding_mode="floor")
+        alike = lengths // LENGTH_ALIKE
         parts = [torch.nonzero(alike == one).squeeze(1) for one in alike.unique()]
         longest = [int(lengths[rows].max()) for rows in parts]
         embedded = [
