@@ -29,7 +29,7 @@ TEXT_ONLY = ("setfit", "model2vec")
 
 def linear_probe(labelled: pd.DataFrame, parameters: Parameters, seed: int) -> Trained:
     """The frozen backbone under logistic regression: what every teacher has to beat."""
-    from handful import training, transfer
+    from handful import batches, transfer
 
     seconds: dict[str, float] = {}
     with timed(seconds, "linear_probe"):
@@ -42,7 +42,7 @@ def linear_probe(labelled: pd.DataFrame, parameters: Parameters, seed: int) -> T
         size_bytes=fitted.size_bytes,
         train_seconds=seconds["linear_probe"],
         peak_rss_bytes=peak_rss_bytes(),
-        device=training.device().type,
+        device=batches.device().type,
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from benchmarks import folders
 from benchmarks.folders import DataFolder
 from benchmarks.trained import Trained, peak_rss_bytes, timed
-from handful import student, training
+from handful import batches, student
 from handful.distillation import calibrate, save_student
 from handful.embedding import Backbone
 from handful.modality import part
@@ -95,6 +95,6 @@ def _teacher(teacher: Teacher, stages: dict[str, float]) -> Trained:
         size_bytes=teacher.size_bytes,
         train_seconds=sum(stages.values()),
         peak_rss_bytes=peak_rss_bytes(),
-        device=training.device().type,
+        device=batches.device().type,
         stages=stages,
     )

@@ -1,6 +1,7 @@
 """`python -m flows.sweep run`: hyper-parameters and seeds, tried as DVC experiments; `apply` takes the best."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ def run(root: Path) -> str:
         from flows import room, standing, trials  # Prefect reads its settings when it is imported
 
         wait()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # by default, Ctrl-C waits for the trials
         state = trials.sweep.with_options(task_runner=room.task_runner(study.sweep))(root, return_state=True)
         if not state.is_completed():
             raise SweepError(str(state.message))

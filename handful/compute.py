@@ -31,9 +31,9 @@ class Here:
     @property
     def device(self) -> str:
         """That of training: the accelerator if there is one."""
-        from handful import training  # torch takes seconds to import, and not every stage needs it
+        from handful import batches  # torch takes seconds to import, and not every stage needs it
 
-        return training.device().type
+        return batches.device().type
 
     def spread(self, work: Work, batches: Sequence[Any]) -> Iterator[Any]:
         """As Compute says."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from handful import batches, compute, devices
+from handful.batches import autocast, device
 from handful.progress import Pace
-from handful.training import autocast, device
 from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
 
 # A batch holds rows of one shape, as many as fit this size. For the cache it is filled up with repeats: then a row's

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from handful import devices, progress
-from handful.batches import Collate, Room, compute, learn
-from handful.batches import autocast as autocast
-from handful.batches import device as device
+from handful.batches import Collate, Room, compute, device, learn
 from handful.probe import Head
 
 # Few enough that batches stay random, many enough that their rows are of like length.

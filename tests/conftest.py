@@ -56,6 +56,14 @@ def author() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compute as a processor without units for bf16 does, so that numbers can be compared closely."""
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+
+
 def write_rows(folder: Path) -> None:
     """A small data set: three classes, 6 labelled rows and 10 test rows each, and 30 pool rows."""
     made = {

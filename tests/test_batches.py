@@ -12,13 +12,8 @@ from handful.batches import Room, compute, learn
 from handful.contrastive import contrastive_loss
 from handful.errors import BackboneError
 
+pytestmark = pytest.mark.usefixtures("full_precision")
 ROWS = 12
-
-
-@pytest.fixture(autouse=True)
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute as a processor without units for bf16 does, so that gradients can be compared closely."""
-    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
 
 
 class Small(nn.Module):

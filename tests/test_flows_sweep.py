@@ -1,6 +1,7 @@
 """`python -m flows.sweep`: trials as DVC experiments, by a figure that is not of the test rows."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,14 +145,18 @@ def test_trials_are_experiments_and_the_best_on_average_becomes_params_by_one_co
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_ends_its_trials_and_goes_on_with_them_alone(root: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT], ids=["killed", "Ctrl-C"])
+def test_a_sweep_that_is_ended_ends_its_trials_and_goes_on_with_them_alone(
+    root: Path, ended_by: signal.Signals
+) -> None:
     command(root, "flows.sweep", "run")
     settle(root, points=3)
     hold = root.parent / "hold"
     hold.touch()
     with subprocess.Popen([sys.executable, "-m", "flows.sweep", "run"], cwd=root) as process:
         wait_for(lambda: len(ran(root)) == 6, "both trials of the third point")
-        process.kill()
+        process.send_signal(ended_by)
+        process.wait(10)  # not for the trials, which still hold
     wait_for(lambda: not marked("PREFECT_HOME", str(root / ".prefect")), "the end of all that it had started")
     assert len(experiments(root)) == 4
     hold.unlink()

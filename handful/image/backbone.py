@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from handful import progress, training
+from handful import batches, progress
 from handful.errors import BackboneError
 from handful.image import prediction
 from handful.image.parameters import CnnBackbone
@@ -196,7 +196,7 @@ def _denoise(
     parameters: DenoisingAutoencoder,
     random: np.random.Generator,
 ) -> None:
-    device = training.device()
+    device = batches.device()
     layers = backbone.module.to(device).train().layers
     weights = [*layers.parameters(), *decoder.to(device).train().parameters()]
     optimizer = torch.optim.AdamW(weights, parameters.learning_rate)

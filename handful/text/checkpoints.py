@@ -10,10 +10,10 @@ from warnings import catch_warnings, filterwarnings
 import torch
 
 from handful import compute, progress
+from handful.batches import device
 from handful.errors import BackboneError
 from handful.text.drafts import seed_of
 from handful.text.parameters import BeamSearch, Sampling
-from handful.training import device
 
 ROWS_PER_BATCH = 16
 LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as configurations call it
