@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flows import environment
 from flows.process_group import Limits, process_group
 from flows.unattended import unattended
 
@@ -63,9 +64,8 @@ def transfer(folder: Path, say: Callable[[str], None], *arguments: str) -> None:
 
 
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
     mine = {
-        "PATH": path,
+        "PATH": environment.path(),
         "GIT_CEILING_DIRECTORIES": str(folder.parent),
         "PYTHONPATH": str(folder),
     }

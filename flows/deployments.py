@@ -20,6 +20,8 @@ from flows.stage import run_stage
 from flows.workers import RUNS_AT_ONCE
 
 PROCESS = "process"
+# Where a pool names no command, a worker lets another Python prepare a folder for the run first, which takes seconds.
+ENGINE = "python -m prefect.engine"
 
 
 def work_pools(stages: list[Stage], root: Path) -> dict[str, int | None]:
@@ -34,7 +36,9 @@ def work_pools(stages: list[Stage], root: Path) -> dict[str, int | None]:
 
 def create_work_pools(pools: Iterable[str]) -> list[str]:
     """Create the pools that are missing; return those whose runs are processes, the others are not for our workers."""
-    settings: dict[str, Any] = {"type": PROCESS, "base_job_template": ProcessWorker.get_default_base_job_template()}
+    template = ProcessWorker.get_default_base_job_template()
+    template["variables"]["properties"]["command"]["default"] = ENGINE
+    settings: dict[str, Any] = {"type": PROCESS, "base_job_template": template}
     with get_client(sync_client=True) as client:
         for name in pools:
             with suppress(ObjectAlreadyExists):

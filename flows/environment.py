@@ -1,6 +1,7 @@
 """The Prefect of this clone: everything under .prefect, reached as server.yaml says, and nothing phones home."""
 
 import os
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,3 +40,8 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
+
+
+def path() -> str:
+    """Return PATH with this Python before all others: the `cmd` of a stage and the command of a pool say `python`."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

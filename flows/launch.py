@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from flows import environment
 from flows.process_group import Limits, process_group
 
 LAST_LINES = 20
@@ -73,7 +74,6 @@ def _alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]
 
 
 def _settings(root: Path) -> dict[str, Any]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # a stage's cmd says `python`
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
+    variables = os.environ | {"PATH": environment.path(), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return {"cwd": root, "env": environment, **pipes}
+    return {"cwd": root, "env": variables, **pipes}

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from flows import environment
 from flows.access import Access
 from flows.processes import find_process, marked, recall, record, stop_family
 from flows.server import answers
@@ -53,11 +54,11 @@ class Stack:
         self.state["processes"] = [one for one in self.state["processes"] if one[0] in living]
         record(self.state, self.file)
 
-    def start(self, name: str, *command: str, **environment: str) -> None:
+    def start(self, name: str, *command: str, **variables: str) -> None:
         """Start one Prefect process that outlives this one, and record it before anything else happens."""
         self.file.parent.mkdir(exist_ok=True)
         settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
-        settings["env"] = os.environ | environment | {MARK: str(self.file)}
+        settings["env"] = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
         with self.log(name).open("w") as log:
             command = (sys.executable, "-m", "prefect", *command)
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)
