@@ -60,10 +60,9 @@ def apply(root: Path) -> str:
     from flows.standing import best, verdict
 
     text, values = (root / PARAMS).read_text(encoding="utf-8"), study.values(best(study))
-    changes = [
-        f"  {place}: {now} → {value}" for place, value in values.items() if (now := look_up(text, place)) != value
-    ]
-    (root / PARAMS).write_text(put(text, values), encoding="utf-8")
+    better = {place: value for place, value in values.items() if look_up(text, place) != value}
+    changes = [f"  {place}: {look_up(text, place)} → {value}" for place, value in better.items()]
+    (root / PARAMS).write_text(put(text, better), encoding="utf-8")
     return "\n".join([verdict(study), *changes])
 
 

@@ -1,28 +1,11 @@
 """Calibration: temperatures that mend probabilities, and the threshold below which a student may abstain."""
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 # Beyond a factor of twenty the data do not tell one temperature from the next, and all that is left is rounding.
 LOG_TEMPERATURES = (-np.log(20.0), np.log(20.0))
-
-
-def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Find the temperature T for which softmax(logits / T) has the lowest cross-entropy with the targets.
-
-    Guo et al. 2017, section 4.2, with soft targets. The loss is convex in 1 / T, so it has one minimum along log T.
-
-    Args:
-        logits: [n, classes], n > 0; log-probabilities do as well, as they differ from logits by a constant per row.
-        targets: [n, classes], rows sum to 1.
-    """
-    wide = logits.astype(np.float64)
-
-    def loss(log_temperature: float) -> float:
-        return float(-(targets * log_softmax(wide / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
 
 
 def confidence(logits: np.ndarray, temperature: float) -> float:
@@ -33,7 +16,11 @@ def confidence(logits: np.ndarray, temperature: float) -> float:
 def temperature_for(logits: np.ndarray, wanted: float) -> float:
     """The temperature at which the mean confidence is as `wanted`, or as near to it as a temperature comes.
 
-    The confidence falls as the temperature rises, so there is one.
+    The confidence falls as the temperature rises, so there is one. Temperature scaling as of Guo et al. 2017, section
+    4.2, where labels to fit it to are lacking.
+
+    Args:
+        logits: [n, classes], n > 0; log-probabilities do as well, as they differ from logits by a constant per row.
     """
 
     def excess(log_temperature: float) -> float:

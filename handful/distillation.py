@@ -82,7 +82,9 @@ def held_out(rows: int, seed: int) -> np.ndarray:
 def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> float | None:
     """Store temperature and threshold with the student in `folder`, as found on rows that it did not learn from.
 
-    Without such rows the student stays as it is: temperature 1, and it never abstains.
+    Where student and teacher differ, either may be right. So the student is on average as sure as the teacher is of
+    the student's guesses and of its own, half and half. Without such rows the student stays as it is: temperature 1,
+    and it never abstains.
 
     Args:
         unseen: rows of the pool, with the teacher's probabilities at temperature 1 as targets.
@@ -95,8 +97,10 @@ def calibrate(folder: Path, unseen: Examples, abstention_share: float) -> float 
         return None
     description = storage.read_json(folder / "student.json")
     logits = student.load(folder, threads=1).logits(unseen.contents)
-    temperature = calibration.fit_temperature(logits, unseen.targets)
+    guesses, opinions = logits.argmax(axis=1), unseen.targets
+    wanted = (opinions[np.arange(len(guesses)), guesses] + opinions.max(axis=1)).mean() / 2
+    temperature = calibration.temperature_for(logits, float(wanted))
     confidences = student.softmax(logits, temperature).max(axis=1)
     found = {"temperature": temperature, "threshold": calibration.threshold(confidences, abstention_share)}
     storage.write_json({**description, **found}, folder / "student.json")
-    return float((logits.argmax(axis=1) == unseen.targets.argmax(axis=1)).mean())
+    return float((guesses == opinions.argmax(axis=1)).mean())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handful import calibration, confidence, parameters
+from handful import confidence, parameters
 from handful.image import backbone as image_backbone
 from handful.image.backbone import Backbone
 from handful.transfer import Start, linear_probe
@@ -66,10 +66,3 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
     teacher = linear_probe(start.backbone, labelled, start.head)
     assert confidence.moderated(teacher, Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
-
-
-@pytest.mark.parametrize("wanted", [0.0, 0.4, 0.7, 0.95, 1.0])
-def test_a_temperature_gives_the_confidence_that_is_wanted_or_one_near_it(wanted: float) -> None:
-    logits = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
-    found = calibration.confidence(logits, calibration.temperature_for(logits, wanted))
-    assert found == pytest.approx(min(max(wanted, 1 / 3), 1.0), abs=0.03)
