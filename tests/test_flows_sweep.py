@@ -21,6 +21,7 @@ from flows.processes import marked
 from flows.space import SweepError, distribution
 from flows.standing import best, verdict
 from flows.study import Study
+from flows.sweep import apply
 from flows.values import look_up, put
 from flows.worktree import only_one
 
@@ -230,6 +231,17 @@ def test_a_failed_point_is_not_the_best_and_of_equal_points_the_first_is(root: P
     assert study.ask() == []
     assert best(study).number == 0
     assert "No point is better" in verdict(study)
+
+
+def test_where_nothing_is_better_apply_changes_no_letter(root: Path) -> None:
+    file = root / "params.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("10.0", "1.0e+1"), encoding="utf-8")
+    commit(root)
+    study = begun(root, settle(root, points=1))
+    [point] = study.ask()
+    study.tell(point, [{"accuracy": 0.5, "log_loss": 0.7}])
+    assert "No point is better" in apply(root)
+    assert status(root) == " M sweep.yaml\n"
 
 
 def test_a_sweep_does_not_go_on_with_other_seeds_or_on_another_commit(root: Path) -> None:
