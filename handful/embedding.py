@@ -17,8 +17,9 @@ from handful.batches import autocast, device
 from handful.progress import Pace
 from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
 
-# A batch holds rows of one shape, as many as fit this size. For the cache it is filled up with repeats: then a row's
-# embedding does not depend, to the last bit, on its neighbours, and a cached value is the value that would be computed.
+# A batch holds rows of one shape, as many as fit this size. Unless it is for measuring, it is filled up with repeats:
+# then a row's embedding does not depend, to the last bit, on its neighbours or on how many processors compute it, and a
+# cached value is the value that would be computed.
 BATCH_SIZE = 384
 ROWS_PER_COMMIT = 1024
 # An adapted encoder is asked on the day that it is made, and again when its students are made anew.
@@ -106,7 +107,7 @@ def _afresh(embedder: Embedder, contents: Sequence[Any], where: compute.Compute,
     else:
         shapes = _shapes(embedder, contents)
         pace = Pace(int(shapes.sum()), f"embedding {len(contents):,} rows")
-        vectors = _compute(embedder, contents, shapes, where, pace, filled=False, precise=precise)
+        vectors = _compute(embedder, contents, shapes, where, pace, precise)
     if where is compute.HERE:
         return vectors
     leaders: np.ndarray = devices.from_leader(torch.from_numpy(vectors).to(device())).cpu().numpy()
@@ -141,7 +142,6 @@ def _compute(
     shapes: np.ndarray,
     where: compute.Compute,
     pace: Pace,
-    filled: bool = True,
     precise: bool = False,
 ) -> np.ndarray:
     groups, asked = [], []
@@ -150,7 +150,7 @@ def _compute(
         batch_rows = max(1, BATCH_SIZE // shape)
         for start in range(0, len(rows), batch_rows):
             groups.append(rows[start : start + batch_rows])
-            asked.append(([contents[row] for row in groups[-1]], batch_rows if filled else 0))
+            asked.append(([contents[row] for row in groups[-1]], 0 if precise else batch_rows))
     vectors = np.empty((len(contents), embedder.dimensions), np.float32)
     work = partial(_forward, embedder, precise)
     for group, embedded in zip(groups, where.spread(work, asked), strict=True):

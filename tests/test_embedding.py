@@ -105,6 +105,12 @@ def test_a_text_has_the_same_embedding_alone_in_company_and_in_any_order(
         assert np.array_equal(vector, alone[content])
 
 
+def test_so_has_a_text_that_a_backbone_in_training_is_asked_for(text: text_backbone.Backbone) -> None:
+    trained = text.copy()
+    together = embed(trained, TEXTS * 3)
+    assert np.array_equal(together, np.concatenate([embed(trained, [content]) for content in TEXTS] * 3))
+
+
 @given(st.permutations(PICTURES), st.integers(1, 7))
 @settings(deadline=None, max_examples=25)
 def test_an_image_has_the_same_embedding_alone_in_company_and_in_any_order(
