@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from handful.embedding import embed
 from handful.errors import BackboneError, HandfulError
 from handful.text import backbone
-from handful.text.backbone import Backbone
+from handful.text.backbone import Backbone, Tokens
 from handful.text.parameters import PretrainedBackbone
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -220,3 +222,21 @@ def test_rows_of_many_lengths_learn_as_they_would_alone_and_short_ones_without_t
     together = copied.module(**copied.collate(texts)).detach().numpy()
     assert np.allclose(together, embed(published, texts, cached=False), atol=1e-5)
     assert asked < 0.7 * copied.collate(texts)["input_ids"].numel()
+
+
+@pytest.mark.usefixtures("full_precision")
+def test_a_token_by_itself_is_embedded_as_a_text_of_that_token(published: Backbone) -> None:
+    words = ["parcel", "money", "the"]
+    numbers = [str(published.tokenizer.token_to_id(word)) for word in words]
+    assert np.allclose(embed(Tokens(published), numbers), embed(published, words), atol=1e-5)
+
+
+@pytest.mark.parametrize(("template", "before", "after"), [("$A [SEP]", [], [102]), ("$A", [], [])])
+def test_a_token_has_the_frame_that_the_tokenizer_gives_to_texts(
+    published: Backbone, template: str, before: list[int], after: list[int]
+) -> None:
+    other = published.copy()
+    other.tokenizer = Tokenizer.from_str(published.tokenizer.to_str())
+    other.tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=[("[SEP]", 102)])
+    asked = Tokens(other).collate(["7", "8"])["input_ids"]
+    assert asked.tolist() == [[*before, 7, *after], [*before, 8, *after]]

@@ -139,7 +139,7 @@ def test_the_linear_graph_computes_what_was_trained(
 ) -> None:
     texts = list(examples.contents)
     vocabulary = ngrams.vocabulary(texts, LINEAR.ngrams, LINEAR.features)
-    tokens = linear.static_table(backbone.token_vectors(), LINEAR.static_dimensions)
+    tokens = linear.static_table(backbone, LINEAR.static_dimensions)
     counted, static = (
         ngrams.matrix(texts, vocabulary, LINEAR.ngrams),
         linear._static_matrix(texts, tokens, backbone),
@@ -147,6 +147,25 @@ def test_the_linear_graph_computes_what_was_trained(
     table, mixing, bias = linear.fit(counted, static, examples, LINEAR)
     expected = torch.softmax(torch.from_numpy(counted @ table + static @ mixing + bias), dim=1).numpy()
     assert np.abs(handful.load(linear_folder).predict_proba(texts) - expected).max() < 0.02
+
+
+def test_tokens_that_mean_the_same_are_near_each_other(backbone: Backbone) -> None:
+    table = linear.static_table(backbone, 64)
+    assert table.shape == (backbone.tokenizer.get_vocab_size() + 1, 64)
+    assert not table[-1].any()
+    vectors = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-6)
+    of = {word: vectors[backbone.tokenizer.token_to_id(word)] for word in ["ship", "boat", "angry", "furious"]}
+    near, far = (of["ship"] @ of["boat"], of["angry"] @ of["furious"]), (of["ship"] @ of["angry"],)
+    assert min(near) > max(far) + 0.2
+
+
+def test_the_rarest_tokens_of_a_large_vocabulary_are_known_by_their_input_alone(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "MOST_EMBEDDED", 5000)
+    table = linear.static_table(backbone, 32)
+    assert len(table) == backbone.tokenizer.get_vocab_size() + 1
+    assert np.linalg.norm(table[:-1], axis=1).min() > 0
 
 
 def test_long_texts_are_counted_few_at_a_time() -> None:
@@ -163,7 +182,7 @@ def test_long_texts_are_counted_few_at_a_time() -> None:
 def test_the_graph_of_windows_computes_what_the_network_does(
     width: int, settings: ConvolutionalStudent, backbone: Backbone
 ) -> None:
-    tokens = linear.static_table(backbone.token_vectors(), 32)
+    tokens = linear.static_table(backbone, 32)
     torch.manual_seed(0)
     windows = convolutional.Windows(tokens, settings.model_copy(update={"width": width})).eval()
     torch.nn.init.normal_(windows.bias)

@@ -145,6 +145,26 @@ class Backbone:
         (folder / "backbone.json").write_text(json.dumps(settings, sort_keys=True) + "\n", encoding="utf-8")
 
 
+class Tokens:
+    """A backbone that is asked for single tokens, each a text of its own; the contents are their ids in digits."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.module, self.dimensions, self.adapted = backbone.module, backbone.dimensions, backbone.adapted
+        self.fingerprint = backbone.fingerprint and f"{backbone.fingerprint}-tokens"
+        framed = backbone.tokenizer.encode("a")
+        inside = [place for place, special in enumerate(framed.special_tokens_mask) if not special]
+        self.before, self.after = framed.ids[: inside[0]], framed.ids[inside[-1] + 1 :]
+
+    def shape(self, content: str) -> int:
+        """All are of one length."""
+        return len(self.before) + 1 + len(self.after)
+
+    def collate(self, contents: Sequence[str]) -> dict[str, Tensor]:
+        """Each token in the frame that the tokenizer gives to a text, and a mask of ones; int64 [n, length]."""
+        input_ids = torch.tensor([[*self.before, int(content), *self.after] for content in contents])
+        return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+
+
 def load(parameters: PretrainedBackbone, seed: int) -> Backbone:
     """Find and load the backbone that the parameters name; the seed plays no part, the weights are given."""
     folder, origin = find(parameters.name)

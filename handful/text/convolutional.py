@@ -60,7 +60,7 @@ def train(
 
     Each errs on rows of its own: one knows spellings and topics, the other what stands next to what.
     """
-    tokens = linear.static_table(backbone.token_vectors(), parameters.static_dimensions)
+    tokens = linear.static_table(backbone, parameters.static_dimensions)
     windows, head = _convolution(parameters, examples, tokens, classes, backbone, seed)
     parts = (
         *linear.layer(parameters, examples, tokens, backbone, 0.5),

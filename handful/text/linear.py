@@ -10,18 +10,21 @@ from scipy.special import log_softmax, softmax
 
 from handful import progress
 from handful.distillation import Trained
+from handful.embedding import embed
 from handful.text import graph, ngrams
-from handful.text.backbone import Backbone
+from handful.text.backbone import Backbone, Tokens
 from handful.text.parameters import LinearStudent, SparseLayer
 from handful.text.prediction import Words
 from handful.training import Examples
+
+MOST_EMBEDDED = 65536  # tokens; the rarer ones of a larger vocabulary would take minutes and are seldom met
 
 
 def train(
     parameters: LinearStudent, examples: Examples, classes: Sequence[str], backbone: Backbone, seed: int
 ) -> Trained:
     """Fit the layer and compress it; nothing in it is random."""
-    tokens = static_table(backbone.token_vectors(), parameters.static_dimensions)
+    tokens = static_table(backbone, parameters.static_dimensions)
     return trained(graph.model(*layer(parameters, examples, tokens, backbone, 1.0)), parameters, backbone)
 
 
@@ -51,18 +54,30 @@ def trained(made: ModelProto, parameters: SparseLayer, backbone: Backbone) -> Tr
     return Trained({"model.onnx": made.SerializeToString(), "tokenizer.json": tokenizer}, features)
 
 
-def static_table(vectors: np.ndarray, dimensions: int) -> np.ndarray:
-    """Reduce an encoder's input embeddings by PCA and weight them by rarity.
+def static_table(backbone: Backbone, dimensions: int) -> np.ndarray:
+    """Join what the encoder takes in and what it gives out for each token, reduce by PCA and weight by rarity.
+
+    A token that no example had is near those that the encoder, trained for the task, finds alike (Tulkens & van Dongen
+    2024, model2vec).
 
     Returns:
         float32 [vocabulary + 1, dimensions]; the last row, of zeros, is for padding.
     """
-    centred = vectors - vectors.mean(0)
-    _, _, axes = np.linalg.svd(centred.T @ centred)
-    reduced = centred @ axes[:dimensions].T
+    taken = backbone.token_vectors()
+    given = embed(Tokens(backbone), [str(token) for token in range(min(len(taken), MOST_EMBEDDED))])
+    joined = np.concatenate([_evened(taken), np.pad(_evened(given), ((0, len(taken) - len(given)), (0, 0)))], axis=1)
+    _, _, axes = np.linalg.svd(joined.T @ joined)
+    reduced = joined @ axes[:dimensions].T
     # Tokenizers number their tokens by frequency: the logarithm of the rank stands for rarity (Zipf's law).
     reduced *= np.log(2 + np.arange(len(reduced)))[:, None]
     return np.concatenate([reduced, np.zeros((1, reduced.shape[1]))]).astype(np.float32)
+
+
+def _evened(vectors: np.ndarray) -> np.ndarray:
+    """Around zero, and of mean length one, so that those of two kinds weigh alike."""
+    centred = vectors - vectors.mean(0)
+    evened: np.ndarray = centred / np.linalg.norm(centred, axis=1).mean()
+    return evened
 
 
 def _static_matrix(texts: Sequence[str], table: np.ndarray, backbone: Backbone) -> np.ndarray:
