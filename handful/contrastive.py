@@ -29,8 +29,7 @@ def fine_tune(
 ) -> Backbone:
     """Return a copy of the backbone, trained with the supervised contrastive loss on batches of few classes.
 
-    The steps are `epochs` passes over the rows, and at least `minimum_steps`: the rows of a class are few, their pairs
-    are many, and no list of pairs is ever made.
+    The rows of a class are few, their pairs are many, and no list of pairs is ever made.
 
     Args:
         labels: [n] strings; weights: [n], how often a row is drawn within its class.
@@ -39,7 +38,7 @@ def fine_tune(
     tuned.freeze(settings.frozen_layers)
     network = tuned.module.to(device()).train()
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    steps = max(settings.minimum_steps, math.ceil(settings.epochs * len(contents) / settings.batch_size))
+    steps = number_of_steps(len(contents), len(np.unique(labels)), settings)
     optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="linear"
@@ -58,6 +57,12 @@ def fine_tune(
             progress.report(step / steps, f"{what}, step {step} of {steps}, loss {loss:.4f}")
     network.cpu().eval().requires_grad_(True)  # whoever trains it further begins with nothing frozen
     return tuned
+
+
+def number_of_steps(rows: int, classes: int, settings: ContrastiveFineTuning) -> int:
+    """The most of what the settings ask for: passes over the rows, steps for the rows of a class, steps at all."""
+    passes = settings.epochs * rows / settings.batch_size
+    return math.ceil(max(passes, settings.steps_per_root * math.sqrt(rows / classes), settings.minimum_steps))
 
 
 def contrastive_loss(embeddings: Tensor, classes: Tensor, temperature: float) -> Tensor:

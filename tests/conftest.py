@@ -86,7 +86,7 @@ def small_repository(folder: Path) -> Path:
     write_rows(root / "data" / "raw" / "small")
     values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     values["raw"] = "data/raw/small"
-    values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4}
+    values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4, "steps_per_root": 0.0}
     values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"minimum_steps": 4}
     values["pretrain_transfer"]["minimum_rows"] = 0
     values["distill"]["students"][0] |= {"minimum_steps": 50}

@@ -29,6 +29,7 @@ SETTINGS = ContrastiveFineTuning(
     temperature=0.1,
     epochs=1,
     minimum_steps=12,
+    steps_per_root=0.0,
     batch_size=8,
     frozen_layers=0,
     self_training=NoSelfTraining(kind="none"),
@@ -216,6 +217,15 @@ def test_the_steps_grow_with_the_rows_and_the_epochs_and_no_faster() -> None:
 
 def test_few_rows_get_the_minimum_of_steps() -> None:
     assert len(drawn(["a", "a", "b", "b"], minimum_steps=12)) == 12
+
+
+def test_few_classes_of_many_rows_get_more_steps_than_passes_over_the_rows_would_give() -> None:
+    def steps(rows: int, classes: int) -> int:
+        labels = [f"class {number % classes}" for number in range(rows)]
+        return len(drawn(labels, minimum_steps=5, steps_per_root=4.0))
+
+    assert [steps(2 * rows, 2) for rows in (1, 4, 16, 64)] == [5, 8, 16, 32]
+    assert steps(200, 50) == 25  # of one row in eight each
 
 
 def test_a_batch_holds_equally_many_rows_of_each_class_however_lopsided_the_table_is() -> None:

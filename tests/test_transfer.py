@@ -42,6 +42,7 @@ DRAWN_TOGETHER = ContrastiveFineTuning(
     temperature=0.1,
     epochs=1,
     minimum_steps=10,
+    steps_per_root=0.0,
     batch_size=16,
     frozen_layers=0,
     self_training=NoSelfTraining(kind="none"),

@@ -165,8 +165,9 @@ SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discr
 class ContrastiveFineTuning(Section):
     """Rows of one class are drawn together (Khosla et al. 2020), then a probe; linear in the rows.
 
-    The steps are `epochs` passes over the training rows, and at least `minimum_steps`. `frozen_layers` counts from the
-    input; with any, the input embeddings stay as they are too.
+    The steps are `epochs` passes over the training rows, but at least `minimum_steps`, and at least `steps_per_root`
+    times the root of the mean number of rows in a class: where classes are few, passes over many rows are soon made.
+    `frozen_layers` counts from the input; with any, the input embeddings stay as they are too.
     """
 
     kind: Literal["contrastive_fine_tuning"]
@@ -175,6 +176,7 @@ class ContrastiveFineTuning(Section):
     temperature: Positive
     epochs: Count
     minimum_steps: Count
+    steps_per_root: Annotated[float, Field(ge=0.0)]
     batch_size: Annotated[int, Field(ge=4)]
     frozen_layers: Annotated[int, Field(ge=0)]
     self_training: SelfTraining
