@@ -18,8 +18,8 @@ from handful.progress import Pace
 from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
 
 # A batch holds rows of one shape, as many as fit this size. Unless it is for measuring, it is filled up with repeats:
-# then a row's embedding does not depend, to the last bit, on its neighbours or on how many processors compute it, and a
-# cached value is the value that would be computed.
+# then a row's embedding does not depend, to the last bit, on its neighbours, and a cached value is the value that would
+# be computed. (On as many threads: in bf16 some shapes are summed in another order on two than on one.)
 BATCH_SIZE = 384
 ROWS_PER_COMMIT = 1024
 # An adapted encoder is asked on the day that it is made, and again when its students are made anew.
