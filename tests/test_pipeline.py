@@ -133,11 +133,11 @@ def test_a_mistake_in_any_section_is_told_before_the_first_stage_works(tmp_path:
     assert "Traceback" not in said
 
 
-def test_a_killed_stage_is_made_again_as_if_nothing_had_been(trained: Path, tmp_path: Path) -> None:
-    root = small_repository(tmp_path / "repository")
+def kill_in(root: Path, stage: str, seconds: float) -> None:
+    """Begin `dvc repro`, and kill it with all of its processes so many seconds after the stage began."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     running = subprocess.Popen(
-        [sys.executable, "-m", "dvc", "repro", "augment"],
+        [sys.executable, "-m", "dvc", "repro", stage],
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,
@@ -147,12 +147,29 @@ def test_a_killed_stage_is_made_again_as_if_nothing_had_been(trained: Path, tmp_
     assert running.stdout is not None
     with running:
         for line in running.stdout:
-            if "tasks.augment" in line:
+            if f"tasks.{stage}" in line:
                 break
-        time.sleep(2)
+        time.sleep(seconds)
         os.killpg(running.pid, signal.SIGKILL)
+    assert running.returncode == -signal.SIGKILL
+
+
+def test_a_killed_stage_is_made_again_as_if_nothing_had_been(trained: Path, tmp_path: Path) -> None:
+    root = small_repository(tmp_path / "repository")
+    kill_in(root, "augment", 2)
     command(root, "dvc", "repro", "augment")
     assert digests(root / "data" / "augment") == digests(trained / "data" / "augment")
+
+
+@pytest.mark.slow
+def test_training_that_is_killed_again_and_again_ends_in_the_same_student(trained: Path, tmp_path: Path) -> None:
+    root = small_repository(tmp_path / "repository")
+    for stage in ("pretrain_transfer", "distill"):
+        for seconds in (2, 6, 9):
+            kill_in(root, stage, seconds)
+    command(root, "dvc", "repro", "distill")
+    for stage in ("pretrain_transfer", "distill"):
+        assert digests(root / "data" / stage) == digests(trained / "data" / stage)
 
 
 def test_a_second_repro_meanwhile_harms_nothing(trained: Path, tmp_path: Path) -> None:
