@@ -59,7 +59,7 @@ def _register(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[
     from flows import automations, deployments, lost, workers
 
     limits = deployments.work_pools(stages, root := stack.root)
-    pools = deployments.create_work_pools(limits)
+    pools = deployments.create_work_pools(limits, root)
     deployments.deploy_stages(stages, root)
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

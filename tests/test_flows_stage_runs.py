@@ -60,7 +60,7 @@ with temporary_server(url, root) as wait:
         worker.join()
         return said
 
-    create_work_pools({"default": 1})  # not that of the stage, which dvc.yaml names only since a moment ago
+    create_work_pools({"default": 1}, root)  # not that of the stage, which dvc.yaml names only since a moment ago
     found = {"without a worker": ended()}
     with get_client(sync_client=True) as client:
         left = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate({"tags": {"all_": ["only"]}}))
