@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from connections import watch
 from images import stripes
 from toy_graph import commit, project_repository
 
@@ -126,10 +127,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository in which `dvc repro` has run, where any import of Prefect would have failed."""
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where it is written down whom the stages of `trained` tried to reach."""
+    return tmp_path_factory.mktemp("watched")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, watched: Path) -> Path:
+    """A repository in which `dvc repro` has run, free to ask the hub, where any import of Prefect would have failed."""
     root = small_repository(tmp_path_factory.mktemp("trained") / "repository")
-    command(root, "dvc", "repro", PYTHONPATH=str(without_prefect(tmp_path_factory.mktemp("poison"))))
+    command(root, "dvc", "repro", HF_HUB_OFFLINE="0", **watch(without_prefect(watched)))
     return root
 
 

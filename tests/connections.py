@@ -41,6 +41,7 @@ sys.addaudithook(watch)
 def watch(root: Path) -> dict[str, str]:
     """Watch the Python processes of a repository from now on; return what the first of them must have set."""
     (root / "sitecustomize.py").write_text(WATCH.format(log=str(root / "connections.log")))
+    (root / "connections.log").touch()
     return {"PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 

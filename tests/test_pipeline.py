@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import command, small_repository
+from connections import attempts
 
 from handful import lineage, storage
 from handful.storage import read_json
@@ -42,6 +43,11 @@ def test_the_road_ends_with_a_student_and_its_numbers(trained: Path) -> None:
         assert 0.5 < metrics[system]["accuracy"] <= 1
         assert metrics[system]["size_bytes"] > 0
     assert "<html" in (trained / "data" / "evaluate" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("trained")
+def test_no_stage_tries_to_reach_another_machine(watched: Path) -> None:
+    assert attempts(watched, "far") == []
 
 
 def test_no_row_is_lost_between_the_stages(trained: Path) -> None:

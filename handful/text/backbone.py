@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from handful.errors import BackboneError, MissingExtraError
 from handful.parameters.learning import NoPretraining
-from handful.text import ngrams
+from handful.text import hub, ngrams
 from handful.text.parameters import PretrainedBackbone
 
 # The package that carries the weights of the default backbone, and the SHA-256 of the published file.
@@ -192,42 +192,39 @@ def pretrain(backbone: Backbone, contents: Sequence[str], parameters: NoPretrain
 def find(name: str) -> tuple[Path, str]:
     """Return the folder that holds the backbone, and where it came from: a folder, the hub or its cache, a package.
 
+    The hub is asked last: what is here needs no network.
+
     Raises:
-        BackboneError: it is in none of the three places, or the packaged weights are not the published ones.
+        BackboneError: it is in none of these places, or the packaged weights are not the published ones.
     """
     if Path(name).is_dir():
         return Path(name), f"the folder {name}"
-    if folder := _from_hub(name):
-        return folder, f"the Hugging Face cache or hub, {name}"
-    if name not in PACKAGED:
-        raise BackboneError(
-            f"The backbone {name!r} is not a folder, not in the Hugging Face cache, and the hub could not be reached. "
-            "Give a folder in params.yaml (backbone.name), or fetch it once on a machine with access."
-        )
+    if folder := hub.encoder(name, local_only=True):
+        return folder, f"the Hugging Face cache, {name}"
+    if name in PACKAGED and (folder := _packaged(name)):
+        return folder, f"the installed package {PACKAGED[name][0]}"
+    if folder := hub.encoder(name, local_only=False):
+        return folder, f"the Hugging Face hub, {name}"
+    if name in PACKAGED:
+        raise MissingExtraError(PACKAGED[name][0], "train")
+    raise BackboneError(
+        f"The backbone {name!r} is not a folder, not in the Hugging Face cache, and the hub could not be reached or "
+        "does not give it. Give a folder in params.yaml (backbone.name), or fetch it once on a machine with access."
+    )
+
+
+def _packaged(name: str) -> Path | None:
     package, sha256 = PACKAGED[name]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(package, "train")
+        return None
     folder = Path(spec.submodule_search_locations[0]) / "model"
     with (folder / WEIGHTS).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise BackboneError(
                 f"{folder / WEIGHTS} is not the published {name}: its SHA-256 differs. Reinstall the package {package}."
             )
-    return folder, f"the installed package {package}"
-
-
-def _from_hub(name: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    patterns = ["*.json", "*.txt", "*.model", WEIGHTS]
-    for local_only in (True, False):
-        try:
-            return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local_only))
-        except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError):
-            continue
-    return None
+    return folder
 
 
 def _pretrained(folder: Path) -> tuple[Any, Any]:

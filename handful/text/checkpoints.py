@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 from warnings import catch_warnings, filterwarnings
 
@@ -12,6 +13,7 @@ import torch
 from handful import compute, progress
 from handful.batches import device
 from handful.errors import BackboneError
+from handful.text import hub
 from handful.text.drafts import seed_of
 from handful.text.parameters import BeamSearch, Sampling
 
@@ -73,19 +75,18 @@ class Generator:
 
 
 def load(name: str, kind: Literal["translation", "language"]) -> Generator:
-    """Load a checkpoint from a folder, the Hugging Face cache or the hub; no code that comes with it is run.
+    """Load a checkpoint from a folder, the Hugging Face cache or, at last, the hub; no code that comes with it is run.
 
     Raises:
         BackboneError: it is nowhere, or not of that kind.
     """
-    import transformers
-
     try:
-        # Marian's tokenizer recommends a package that it then does not use.
-        with catch_warnings():
-            filterwarnings("ignore", "Recommended: pip install sacremoses")
-            tokenizer = transformers.AutoTokenizer.from_pretrained(name)
-        network = getattr(transformers, KINDS[kind]).from_pretrained(name, dtype=torch.float32)
+        try:
+            tokenizer, network = _pretrained(name, kind, local_only=True)
+        except OSError:  # a file is missing
+            if Path(name).is_dir() or not hub.answers(name):
+                raise
+            tokenizer, network = _pretrained(name, kind, local_only=False)
     except Exception as error:  # a missing checkpoint and a broken one have many classes, and texts of many lines
         reason = " ".join(str(error).split())
         raise BackboneError(
@@ -98,6 +99,17 @@ def load(name: str, kind: Literal["translation", "language"]) -> Generator:
         # What is written follows the end of the prompt, and of too long a prompt the end counts.
         tokenizer.padding_side = tokenizer.truncation_side = "left"
     return Generator(name, tokenizer, network, _longest(network.config, tokenizer))
+
+
+def _pretrained(name: str, kind: str, local_only: bool) -> tuple[Any, Any]:
+    import transformers
+
+    # Marian's tokenizer recommends a package that it then does not use.
+    with catch_warnings():
+        filterwarnings("ignore", "Recommended: pip install sacremoses")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+    settings = {"local_files_only": local_only, "dtype": torch.float32}
+    return tokenizer, getattr(transformers, KINDS[kind]).from_pretrained(name, **settings)
 
 
 def _longest(settings: Any, tokenizer: Any) -> int:
