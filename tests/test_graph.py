@@ -81,3 +81,8 @@ def test_the_projects_own_graph_names_a_pool_and_a_time_limit_for_every_stage() 
     stages = read_stages(PROJECT)
     assert len(stages) >= 7
     assert all(stage.pool and stage.timeout_seconds for stage in stages)
+
+
+def test_no_stage_of_the_projects_own_graph_is_tried_again() -> None:
+    """What a second try may help is what goes over a network, and that is tried again by itself."""
+    assert {stage.name: stage.retries for stage in read_stages(PROJECT) if stage.retries} == {}
