@@ -16,8 +16,16 @@ PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 TRANSFER_SECONDS = 6 * 3600.0  # of data: one that hangs would keep out all later nights
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
 LATE = "took longer than"
-# What a second try would hear again: no leave, no password, no such thing. All else may be the network.
-HOPELESS = (*REFUSED, LATE, "Authentication failed", "could not read Username", "Permission denied", "does not exist")
+# What a second try would hear again: no leave, no password, no such thing, no room. All else may be the network.
+HOPELESS = (
+    *REFUSED,
+    LATE,
+    "Authentication failed",
+    "could not read Username",
+    "Permission denied",
+    "does not exist",
+    "No space left on device",
+)
 
 
 class CommandError(Exception):

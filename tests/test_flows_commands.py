@@ -1,14 +1,31 @@
 """Commands over a network: what is tried again, with real git and DVC."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from test_flows_disk import may_mount
 from toy_graph import SHORT, toy_repository
 
 from flows import commands
 from flows.commands import CommandError, git, over_network, transfer
 
 NAP = ["-c", "alias.nap=!sleep 60", "nap"]
+PUSH = """
+import subprocess, sys
+from pathlib import Path
+from flows.commands import CommandError, dvc, transfer
+root, remote = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", remote], check=True)
+(root / "rows.bin").write_bytes(bytes(1_000_000))
+dvc(root, "add", "rows.bin")
+dvc(root, "remote", "add", "--force", "--default", "shared", str(remote))
+try:
+    transfer(root, print, "push", "rows.bin")
+except CommandError as error:
+    print(error, file=sys.stderr)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +55,13 @@ def test_a_source_that_is_gone_is_asked_once_and_a_remote_that_may_come_back_thr
     with pytest.raises(CommandError, match="gone"):
         over_network(said.append, lambda: git(root, "ls-remote", "https://gone.invalid/clone.git"))
     assert len(said) == 2
+
+
+@pytest.mark.skipif(not may_mount(), reason="a file system of a given size may not be mounted here")
+def test_a_remote_that_is_full_is_asked_once(tmp_path: Path) -> None:
+    root, remote = toy_repository(tmp_path / "clone", SHORT), tmp_path / "remote"
+    remote.mkdir()
+    command = ["unshare", "--map-root-user", "--mount", sys.executable, "-c", PUSH, str(root), str(remote)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "No space left on device" in done.stderr
+    assert done.stdout == ""
