@@ -59,8 +59,10 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if "nobody" in self.path:
             self.answer(404, b"", **{"X-Error-Code": "RepoNotFound"})
         elif "/resolve/" in self.path:
-            content = (self.folder / self.path.split(f"/{COMMIT}/")[1]).read_bytes()
-            self.answer(200, content, **{"X-Repo-Commit": COMMIT, "ETag": f'"{sha256(content).hexdigest()}"'})
+            file = self.folder / self.path.split(f"/{COMMIT}/")[1]
+            content = file.read_bytes() if file.exists() else b""
+            said = {"ETag": f'"{sha256(content).hexdigest()}"'} if content else {"X-Error-Code": "EntryNotFound"}
+            self.answer(200 if content else 404, content, **said, **{"X-Repo-Commit": COMMIT})
         elif "/tree/" in self.path:
             files = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
             entries = [
@@ -135,6 +137,20 @@ def test_what_is_not_here_comes_from_the_hub_and_then_from_the_cache(
     asked.clear()
     second = python(tmp_path, *code, HF_ENDPOINT=address)
     assert second.stdout == first.stdout.replace("hub", "cache")
+    assert asked == []
+
+
+def test_a_checkpoint_comes_from_the_hub_and_then_from_the_cache(
+    tmp_path: Path, serving: tuple[str, list[str]]
+) -> None:
+    address, asked = serving
+    code = [LOAD, f"print(checkpoints.load({NAME!r}, 'language').network.num_parameters())"]
+    first = python(tmp_path, *code, HF_ENDPOINT=address)
+    assert int(first.stdout) > 0, first.stderr
+    assert any("model.safetensors" in path for path in asked)
+    asked.clear()
+    second = python(tmp_path, *code, HF_ENDPOINT=address)
+    assert second.stdout == first.stdout
     assert asked == []
 
 
