@@ -6,19 +6,28 @@ from typing import Any, cast
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.plan import InProcess, Ray, Sweep
+from handful.address import require_answer
 from handful.errors import MissingExtraError
 
 
 def task_runner(settings: Sweep) -> TaskRunner[Any]:
-    """Return who runs the trials."""
+    """Return who runs the trials.
+
+    Raises:
+        ComputeError: nobody answers at the address of Ray.
+        MissingExtraError: what hands the trials to Ray is not installed.
+    """
     if not isinstance(settings.runner, Ray):
         return ThreadPoolTaskRunner(max_workers=settings.at_once)
+    address = settings.runner.address
+    if address is not None:
+        require_answer(address, "runner in sweep.yaml", "run the trials without it: {kind: in_process}")
     try:
         from prefect_ray import RayTaskRunner
     except ImportError:
         raise MissingExtraError("prefect-ray", "sweep-ray") from None
-    if settings.runner.address is not None:
-        return cast(TaskRunner[Any], RayTaskRunner(address=settings.runner.address))
+    if address is not None:
+        return cast(TaskRunner[Any], RayTaskRunner(address=address))
     # Without "local" it would join whatever was last started on this machine, dead or alive.
     return cast(TaskRunner[Any], RayTaskRunner(init_kwargs={"address": "local", "include_dashboard": False}))
 

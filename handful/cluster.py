@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from handful.address import require_answer
 from handful.batches import arithmetic, device
 from handful.compute import Work
 from handful.errors import ComputeError, MissingExtraError
@@ -25,7 +26,6 @@ BATCHES_PER_MESSAGE = 8  # so that talking to an actor costs little beside what 
 MESSAGES_PER_ACTOR = 2  # one at work, one on its way
 MESSAGES_AHEAD = 4  # for each actor, of results that wait for an earlier one: they lie in memory here
 LOSSES = 3  # actors that may die over one message, or before they have begun
-SECONDS_TO_CONNECT = 5
 SECONDS_OF_SILENCE = 30
 PACKAGES = ("numpy", "pillow", "tokenizers", "torch", "transformers")
 
@@ -253,8 +253,7 @@ def _ray(address: str) -> Any:
         # usual niceness of 15 the actors would starve where anything else runs.
         os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_worker_niceness="0")
     else:
-        os.environ["RAY_NUM_REDIS_GET_RETRIES"] = "1"  # else it asks for a quarter of an hour
-        _require_answer(address)
+        require_answer(address, "compute in params.yaml", "compute without it: {kind: local}")
     try:
         return import_module("ray")
     except ModuleNotFoundError:
@@ -271,20 +270,6 @@ def _init(ray: Any, address: str) -> None:
             f"The Ray cluster at {address} (compute.address in params.yaml) cannot be joined: {_line(error)}. "
             "Start Ray on this machine as part of it (ray start), with the same versions of Python and ray, or "
             "compute without it: {kind: local}."
-        ) from None
-
-
-def _require_answer(address: str) -> None:
-    """Ray would try for long; whether anybody listens is known at once."""
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError) as error:
-        raise ComputeError(
-            f"Nothing answers at {address}, the address of Ray under compute in params.yaml ({error}). Start a cluster "
-            f"there (ray start --head --port {port}), name another address, or compute without it: {{kind: local}}."
         ) from None
 
 

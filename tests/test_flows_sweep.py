@@ -18,12 +18,15 @@ from flows.experiment import Experiment, objective
 from flows.graph import read_stages
 from flows.plan import Sweep, read_sweep
 from flows.processes import marked
+from flows.room import task_runner
 from flows.space import SweepError, distribution
 from flows.standing import best, verdict
 from flows.study import Study
 from flows.sweep import apply
+from flows.temporary import free_address
 from flows.values import look_up, put
 from flows.worktree import only_one
+from handful.errors import ComputeError
 
 GRAPH = """stages:
   ingest:
@@ -174,6 +177,30 @@ def test_ray_runs_the_trials_too(root: Path) -> None:
     settle(root, runner={"kind": "ray", "address": None, "cpus": 1, "gpus": 0})
     assert "Point 1 is best" in command(root, "flows.sweep", "run").stdout
     assert len(experiments(root)) == 4
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_of_ray_where_nobody_answers_is_refused_at_once(root: Path, scheme: str) -> None:
+    address = scheme + free_address().removeprefix("http://")
+    settings = settle(root, runner={"kind": "ray", "address": address, "cpus": 1, "gpus": 0})
+    with pytest.raises(ComputeError, match=rf"Nothing answers at {address}.*runner in sweep\.yaml.*in_process"):
+        task_runner(settings)
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_ray_does_not_answer_ends_with_one_paragraph(root: Path) -> None:
+    address = free_address().removeprefix("http://")
+    settle(root, runner={"kind": "ray", "address": address, "cpus": 1, "gpus": 0})
+    done = command(root, "flows.sweep", "run", check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"Nothing answers at {address}")
+
+
+@pytest.mark.parametrize("address", ["head", "head:port", "http://head:6379", ""])
+def test_an_address_that_is_none_is_named(root: Path, address: str) -> None:
+    with pytest.raises(SweepError, match=r"runner\.ray\.address"):
+        settle(root, runner={"kind": "ray", "address": address, "cpus": 1, "gpus": 0})
 
 
 def test_two_sweeps_at_once_are_refused(root: Path) -> None:

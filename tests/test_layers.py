@@ -45,10 +45,11 @@ def test_nothing_points_back(package: str, forbidden: set[str]) -> None:
         assert not roots(path) & forbidden, path
 
 
-def test_the_orchestration_knows_the_registry_alone_of_the_library() -> None:
+def test_the_orchestration_knows_the_registry_and_how_ray_is_found_alone_of_the_library() -> None:
+    allowed = ("handful.registry", "handful.errors", "handful.address")
     for path in sources("flows"):
         known = {name for name in imported(path) if name.startswith("handful.")}
-        assert all(name.startswith(("handful.registry", "handful.errors")) for name in known), path
+        assert all(name.startswith(allowed) for name in known), path
 
 
 def test_stages_never_import_each_other() -> None:
