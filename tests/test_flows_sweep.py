@@ -16,9 +16,9 @@ from toy_graph import PROJECT, commit, toy_repository
 from flows.commands import git
 from flows.experiment import Experiment, objective
 from flows.graph import read_stages
-from flows.plan import Sweep, read_sweep
+from flows.plan import Ray, Sweep, read_sweep
 from flows.processes import marked
-from flows.room import task_runner
+from flows.room import lacking, task_runner
 from flows.space import SweepError, distribution
 from flows.standing import best, verdict
 from flows.study import Study
@@ -201,6 +201,38 @@ def test_a_sweep_whose_ray_does_not_answer_ends_with_one_paragraph(root: Path) -
 def test_an_address_that_is_none_is_named(root: Path, address: str) -> None:
     with pytest.raises(SweepError, match=r"runner\.ray\.address"):
         settle(root, runner={"kind": "ray", "address": address, "cpus": 1, "gpus": 0})
+
+
+class OfRay:
+    """What stands for the module ray: the nodes that its cluster has."""
+
+    def __init__(self, *resources: dict[str, float], alive: bool = True) -> None:
+        self.resources, self.alive = resources, alive
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": self.alive, "Resources": resources} for resources in self.resources]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "found"),
+    [
+        (OfRay({"CPU": 8.0}, {"CPU": 0.0, "GPU": 1.0}), "8 CPUs and 0 GPUs; 0 CPUs and 1 GPUs"),
+        (OfRay({"CPU": 8.0, "GPU": 1.0}, alive=False), ""),
+    ],
+    ids=["two nodes", "dead"],
+)
+def test_half_a_gpu_that_no_living_node_has_beside_a_cpu_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, cluster: OfRay, found: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    said = lacking(Ray(kind="ray", address=None, cpus=1, gpus=0.5))
+    asked = "No node of Ray has the 1 CPUs and 0.5 GPUs of a trial."
+    assert said == f"{asked} They have: {found}. Ask for less under runner in sweep.yaml."
+
+
+def test_half_a_gpu_is_found_on_a_node_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", OfRay({"CPU": 8.0}, {"CPU": 1.0, "GPU": 1.0}))
+    assert lacking(Ray(kind="ray", address=None, cpus=1, gpus=0.5)) is None
 
 
 def test_two_sweeps_at_once_are_refused(root: Path) -> None:
