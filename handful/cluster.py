@@ -189,14 +189,25 @@ class Cluster:
                 ) from None
             self._begin()
             return
+        self._require_likeness(found)
+        self._actors.append(actor)
+
+    def _require_likeness(self, found: dict[str, str]) -> None:
+        """Refuse an actor that found another arithmetic or other packages than are here."""
+        host = f"The machine {found['host']} of the Ray cluster"
+        if self.device == "cuda" and found["arithmetic"] != "cuda":
+            raise ComputeError(
+                f"{host} has GPUs by Ray's count, and torch {found['torch']} sees none there. Install the driver of "
+                "the GPU and a build of torch for its CUDA, here too; or compute on CPUs: compute.gpus_per_actor: 0 in "
+                "params.yaml."
+            )
         expected = {**_facts(), "arithmetic": arithmetic(self.device)}
         wrong = [f"{name} {found[name]} instead of {expected[name]}" for name in PARTS if found[name] != expected[name]]
         if wrong:
             raise ComputeError(
-                f"The machine {found['host']} of the Ray cluster has {', '.join(wrong)}. Install there what is "
-                "installed here (constraints.txt), or leave it out of the cluster."
+                f"{host} has {', '.join(wrong)}. Install there what is installed here (constraints.txt), or leave it "
+                "out of the cluster."
             )
-        self._actors.append(actor)
 
     def _say_why_nothing_begins(self) -> None:
         if not self._room():

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from test_pipeline import digests
 from torch import Tensor, nn
 
 from handful import compute
+from handful.cluster import Cluster, _facts
 from handful.embedding import embed
 from handful.errors import BackboneError, ComputeError, ParameterError
 from handful.parameters import parse
@@ -151,6 +153,30 @@ def test_a_request_that_no_machine_can_meet_is_refused_at_once(
     with compute.running(asked), pytest.raises(ComputeError, match=f"{lacking}.*room for 0"):
         list(compute.current().spread(squares, [1]))
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("gpus", "nodes", "room"),
+    [
+        (0.5, [{"CPU": 8.0, "GPU": 1.0}], 2),  # and not a third
+        (0.5, [{"CPU": 1.0, "GPU": 1.0}], 1),
+        (0.4, [{"CPU": 8.0, "GPU": 2.0}], 4),
+        (0.5, [{"CPU": 8.0}, {"GPU": 1.0}], 0),
+        (0, [{"CPU": 8.0}, {"CPU": 2.0, "GPU": 1.0}], 10),
+    ],
+)
+def test_as_many_actors_fit_as_whole_gpus_and_the_cpus_beside_them_hold(
+    gpus: float, nodes: list[dict[str, float]], room: int
+) -> None:
+    asking = Cluster(settings(gpus=gpus))
+    asking._ray = SimpleNamespace(nodes=lambda: [{"Alive": True, "Resources": has} for has in nodes])
+    assert asking._room() == room
+
+
+def test_an_actor_with_a_gpu_that_its_torch_does_not_see_is_refused_for_that() -> None:
+    found = {**_facts(), "arithmetic": "cpu-bf16", "torch": "2.13.0+cpu"}
+    with pytest.raises(ComputeError, match=r"has GPUs by Ray's count, and torch 2\.13\.0\+cpu sees none there"):
+        Cluster(settings(gpus=0.5))._require_likeness(found)
 
 
 OTHER_PACKAGES = """
