@@ -42,6 +42,8 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     logging.getLogger("handful").setLevel(logging.INFO)
     try:
         with company() as leads, tempfile.TemporaryDirectory() as elsewhere:
+            if not leads:
+                logging.getLogger("handful").setLevel(logging.WARNING)  # the leader says the rest for all
             paths = [getattr(arguments, folder) for folder in folders]
             values = parameters.read(arguments.parameters)
             out = paths[-1] if leads else Path(elsewhere, paths[-1].name)

@@ -80,7 +80,7 @@ with devices.company(), compute.running(place):
     devices.wait()
 """
 # What each of two processes does, as the first argument says.
-MISFORTUNE = """import os, sys
+MISFORTUNE = """import logging, os, sys
 from pathlib import Path
 import torch
 from handful import devices
@@ -89,6 +89,9 @@ from handful.parameters import Parameters
 from tasks import start
 
 def main(parameters: Parameters, what: Path, out: Path) -> None:
+    log = logging.getLogger("handful.toy")
+    log.info("Row 5 is read.")
+    log.warning("Row 6 is long.")
     if what.name == "both":
         raise DataError("Row 7 has no label. Give it one.")
     if what.name == "one" and devices.rank() == 1:
@@ -144,6 +147,16 @@ def test_a_mistake_that_one_process_comes_to_is_said_by_that_one() -> None:
 
 def test_a_number_of_devices_that_is_none_is_one_paragraph() -> None:
     assert ended("both", "two").endswith("HANDFUL_DEVICES must be a whole number from 1, got 'two' instead.\n")
+
+
+def test_what_happens_in_all_processes_is_logged_once_and_warnings_by_each(tmp_path: Path) -> None:
+    (program := tmp_path / "program.py").write_text(MISFORTUNE, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, str(program), str(ROOT / "params.yaml"), "none", "out"]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    said = subprocess.run(command, env=settings, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert said.count("Row 5 is read.") == 1
+    assert said.count("Row 6 is long.") == 2
 
 
 @pytest.mark.parametrize("many", ["0", "-1", "1.5", "2"])
