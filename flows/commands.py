@@ -16,16 +16,9 @@ PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 TRANSFER_SECONDS = 6 * 3600.0  # of data: one that hangs would keep out all later nights
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
 LATE = "took longer than"
-# What a second try would hear again: no leave, no password, no such thing, no room. All else may be the network.
-HOPELESS = (
-    *REFUSED,
-    LATE,
-    "Authentication failed",
-    "could not read Username",
-    "Permission denied",
-    "does not exist",
-    "No space left on device",
-)
+DENIED = ("Authentication failed", "could not read Username", "Permission denied")
+# What a second try would hear again: no leave, no such thing, no room. All else may be the network.
+HOPELESS = (*REFUSED, *DENIED, LATE, "does not exist", "No space left on device")
 
 
 class CommandError(Exception):
@@ -72,11 +65,7 @@ def transfer(folder: Path, say: Callable[[str], None], *arguments: str) -> None:
 
 
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
-    mine = {
-        "PATH": environment.path(),
-        "GIT_CEILING_DIRECTORIES": str(folder.parent),
-        "PYTHONPATH": str(folder),
-    }
+    mine = {"PATH": environment.path(), "GIT_CEILING_DIRECTORIES": str(folder.parent), "PYTHONPATH": str(folder)}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     settings: dict[str, Any] = {"cwd": folder, "env": os.environ | unattended() | mine, **pipes}
     limits = Limits(timeout_seconds, folder)
