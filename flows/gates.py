@@ -11,9 +11,14 @@ from flows.meta import Gate
 from flows.night import Night
 
 
-def said(night: Night, stages: list[Stage]) -> Iterator[str]:
+def named(stages: list[Stage]) -> dict[str, Gate]:
+    """Return every gate by its title."""
+    return {title: gate for stage in stages for title, gate in stage.gates.items()}
+
+
+def said(night: Night, gates: dict[str, Gate]) -> Iterator[str]:
     """Give a section for each gate that has something to say tonight."""
-    for title, gate in [found for stage in stages for found in stage.gates.items()]:
+    for title, gate in gates.items():
         content = json.loads((night.folder / gate.file).read_text(encoding="utf-8"))
         try:
             rows = [[_cell(record[column]) for column in gate.columns] for record in _records(content, gate)]

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 
 from flows.announced import keep, shown
 from flows.artifacts import read_metrics, readable
-from flows.commands import git
-from flows.gates import said
+from flows.changed import CHANGED, changed, version_before
+from flows.gates import named, said
 from flows.graph import Stage
-from flows.inputs import LOCK
 from flows.markdown import section, table
 from flows.outcome import Outcome
 from flows.stopped_summary import left_out
-from handful import registry
 
 
 def page(outcome: Outcome, stages: list[Stage]) -> str:
@@ -28,9 +26,9 @@ def page(outcome: Outcome, stages: list[Stage]) -> str:
 
 def _details(outcome: Outcome, stages: list[Stage]) -> Iterator[str]:
     yield from section("Champion beside challenger", _compared(outcome, stages))
-    yield from section("What changed since the version before", _changed(outcome, stages))
+    yield from section(CHANGED, changed(outcome.night, stages, version_before(outcome.night)))
     kept = keep(outcome.night, stages)
-    yield from said(outcome.night, stages)
+    yield from said(outcome.night, named(stages))
     for name, path in kept.items():
         yield from shown(name, path)
 
@@ -45,13 +43,3 @@ def _compared(outcome: Outcome, stages: list[Stage]) -> str:
             version = outcome.version.name if outcome.version else ""
             return table(["", f"champion {theirs.get('version', 'none')}", f"challenger {version}"], rows)
     return ""
-
-
-def _changed(outcome: Outcome, stages: list[Stage]) -> str:
-    known, made = registry.read(outcome.night.root).versions, {LOCK, *(path for one in stages for path in one.metrics)}
-    earlier = [version for version in known if outcome.version and version.registered < outcome.version.registered]
-    if not earlier:
-        return "This is the first version."
-    said = git(outcome.night.root, "diff", "--numstat", earlier[-1].revision, outcome.night.revision).splitlines()
-    rows = [[path, more, less] for more, less, path in (line.split("\t") for line in said) if path not in made]
-    return table(["file", "lines more", "lines less"], rows)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from flows import origin
 from flows.announced import keep, shown
+from flows.changed import CHANGED, changed, version_before
 from flows.commands import git
+from flows.gates import named, said
 from flows.graph import read_stages
 from flows.markdown import section, table
 from flows.night import Night
@@ -21,15 +23,20 @@ def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
     stays = "What was at prod stays there." if now == before or not now else f"{now.name} came to prod before that."
     again = "Started again on the same date, the night goes on where it stopped."
     parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{stays} {again}"]
-    with suppress(Exception):  # what stopped it may be dvc.yaml itself
-        parts += [part for night in nights(root) if night.date == date for part in _made(night)]
+    with suppress(Exception):  # what stopped it may be dvc.yaml itself; what was said before that stays
+        parts += (part for night in nights(root) if night.date == date for part in _made(night))
     return "\n\n".join([*parts, *left_out(root)])
 
 
 def _made(night: Night) -> Iterator[str]:
-    """Say where to look for what its stages made, and keep what they announce, such as the rows that were refused."""
+    """Say what was new and how far its stages came, and keep what they announce, such as the rows that were refused."""
     yield f"What its stages made lies in `{night.folder}` until the next night."
-    for name, path in keep(night, read_stages(night.folder)).items():
+    stages = read_stages(night.folder)
+    kept = keep(night, stages)
+    yield from section(CHANGED, changed(night, stages, version_before(night)))
+    reached = {title: gate for title, gate in named(stages).items() if (night.folder / gate.file).exists()}
+    yield from said(night, reached)
+    for name, path in kept.items():
         yield from shown(name, path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from toy_graph import PROJECT, toy_repository
 
-from flows.gates import said
+from flows.gates import named, said
 from flows.graph import read_stages
 from flows.night import Night
 
@@ -32,7 +32,7 @@ def test_each_gate_with_something_to_say_is_a_table_of_its_records(tmp_path: Pat
     toy_repository(night.folder, GRAPH)
     for name, content in FILES.items():
         (night.folder / name).write_text(json.dumps(content))
-    assert list(said(night, read_stages(night.folder))) == [
+    assert list(said(night, named(read_stages(night.folder)))) == [
         "## Rows let in",
         "| name | rows in |\n| --- | --- |\n| labelled | 1,200 |",
         "## Offered",

@@ -22,6 +22,10 @@ for part in range(5):
     time.sleep(seconds / 5)
 folder = Path(out)
 folder.mkdir(parents=True, exist_ok=True)
+if name == "validate":
+    rows = (Path(sources[0]) / "rows.txt").read_text().splitlines()
+    counts = {"rows_in": len(rows), "accepted": sum("broken" not in row for row in rows)}
+    (folder / "validation.json").write_text(json.dumps({"tables": {"labelled": counts}}))
 if name == "broken":
     sys.exit("The seventh row of the table has no label.")
 if name == "evaluate":

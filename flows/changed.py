@@ -1,0 +1,32 @@
+"""What changed in the files since the version before: by commits, and by what a night imported."""
+
+from collections.abc import Iterable
+
+from flows.commands import git
+from flows.graph import Stage
+from flows.inputs import LOCK
+from flows.markdown import table
+from flows.night import Night
+from handful import registry
+from handful.registry import Version
+
+CHANGED = "What changed since the version before"
+
+
+def version_before(night: Night) -> Version | None:
+    """Return the newest version that is older than the night's own."""
+    known = registry.read(night.root)
+    own = known.made_by(night.revision) if night.is_committed() else None
+    earlier = [version for version in known.versions if own is None or version.registered < own.registered]
+    return earlier[-1] if earlier else None
+
+
+def changed(night: Night, stages: Iterable[Stage], before: Version | None) -> str:
+    """Write a table of the files that are not as they were, but for those that the night itself writes."""
+    if before is None:
+        return "There is no version before."
+    made = {LOCK, *(path for stage in stages for path in stage.metrics)}
+    # Against the files themselves: in a night that was stopped, what was imported is not committed.
+    said = git(night.folder, "diff", "--numstat", before.revision).splitlines()
+    rows = [[path, more, less] for more, less, path in (line.split("\t") for line in said) if path not in made]
+    return table(["file", "lines more", "lines less"], rows)
