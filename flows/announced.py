@@ -11,12 +11,17 @@ from flows.night import Night
 
 def keep(night: Night, stages: list[Stage]) -> dict[str, Path]:
     """Copy the files that are there to the night's results, and return where they are, by their names."""
-    kept = {}
-    for name, path in [(name, night.folder / path) for stage in stages for name, path in stage.announce.items()]:
+    for path in [night.folder / path for stage in stages for path in stage.announce.values()]:
         if path.is_file():  # a student is got by its version
             night.results.mkdir(parents=True, exist_ok=True)
-            kept[name.capitalize()] = Path(shutil.copy(path, night.results))
-    return kept
+            shutil.copy(path, night.results)
+    return kept(night, stages)
+
+
+def kept(night: Night, stages: list[Stage]) -> dict[str, Path]:
+    """Return where the files are that were kept of a night, by their names."""
+    announced = [(name.capitalize(), Path(path).name) for stage in stages for name, path in stage.announce.items()]
+    return {name: night.results / file for name, file in announced if (night.results / file).is_file()}
 
 
 def shown(name: str, path: Path) -> list[str]:

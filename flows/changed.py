@@ -7,18 +7,9 @@ from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.markdown import table
 from flows.night import Night
-from handful import registry
 from handful.registry import Version
 
 CHANGED = "What changed since the version before"
-
-
-def version_before(night: Night) -> Version | None:
-    """Return the newest version that is older than the night's own."""
-    known = registry.read(night.root)
-    own = known.made_by(night.revision) if night.is_committed() else None
-    earlier = [version for version in known.versions if own is None or version.registered < own.registered]
-    return earlier[-1] if earlier else None
 
 
 def changed(night: Night, stages: Iterable[Stage], before: Version | None) -> str:

@@ -57,14 +57,13 @@ def nightly() -> State[Any]:
                 return Failed(message=reason)
             raise
         kind = min((one.kind for one in outcomes), key=KINDS.index)
-        said = [f"{one.version.name if one.version else None} {one.kind}. {one.reason}" for one in outcomes]
+        said = [f"{one.version.name} {one.kind}. {one.reason}" for one in outcomes]
         return Completed(name=kind.capitalize(), message="\n".join(said))
 
 
 def _show(outcomes: list[Outcome], outcome: Outcome, stages: list[Stage]) -> None:
     outcomes.append(outcome)
-    version = outcome.version.name if outcome.version else None
-    _tell(outcome.kind, outcome.night.date, outcome.reason, version)
+    _tell(outcome.kind, outcome.night.date, outcome.reason, outcome.version.name)
     for stage in stages if outcome.verdict else ():
         publish(stage, outcome.night.folder, "nightly")
     create_markdown_artifact(page(outcome, stages), key=KEY)

@@ -12,10 +12,10 @@ STOPPED, SKIPPED = "stopped", "skipped"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a night that was not stopped ended, why, the newest version, and the verdict."""
+    """How a night that was not stopped ended, why, the newest version, and the verdict, if it trained."""
 
     kind: str
     reason: str
     night: Night
-    version: Version | None
+    version: Version
     verdict: Verdict | None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from flows import origin
 from flows.announced import keep, shown
-from flows.changed import CHANGED, changed, version_before
+from flows.changed import CHANGED, changed
 from flows.commands import git
+from flows.earlier import version_before
 from flows.gates import named, said
 from flows.graph import read_stages
 from flows.markdown import section, table
