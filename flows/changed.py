@@ -10,6 +10,7 @@ from flows.night import Night
 from handful.registry import Version
 
 CHANGED = "What changed since the version before"
+DATA = ".dvc"  # by DVC's convention, where git has this file in place of the data
 
 
 def changed(night: Night, stages: Iterable[Stage], before: Version | None) -> str:
@@ -19,5 +20,11 @@ def changed(night: Night, stages: Iterable[Stage], before: Version | None) -> st
     made = {LOCK, *(path for stage in stages for path in stage.metrics)}
     # Against the files themselves: in a night that was stopped, what was imported is not committed.
     said = git(night.folder, "diff", "--numstat", before.revision).splitlines()
-    rows = [[path, more, less] for more, less, path in (line.split("\t") for line in said) if path not in made]
-    return table(["file", "lines more", "lines less"], rows)
+    found = (line.split("\t") for line in said)
+    return table(["file", "change"], (_row(*one) for one in found if one[-1] not in made))
+
+
+def _row(more: str, less: str, path: str) -> list[str]:
+    if more == "-" or path.endswith(DATA):  # what lines cannot tell of tables and pictures, the gates' counts do
+        return [path.removesuffix(DATA), "other content"]
+    return [path, f"{more} lines more, {less} less"]

@@ -20,6 +20,7 @@ class Gate(BaseModel):
     file: str
     inside: str | None = None  # the key that the records stand under
     columns: tuple[str, ...]
+    beside: tuple[str, ...] = ()  # of records by name: those that stand beside what the version before had
 
 
 class Meta(BaseModel):

@@ -27,9 +27,10 @@ def page(outcome: Outcome, stages: list[Stage]) -> str:
 
 def _details(outcome: Outcome, stages: list[Stage]) -> Iterator[str]:
     yield from section("Champion beside challenger", _compared(outcome, stages))
-    yield from section(CHANGED, changed(outcome.night, stages, version_before(outcome.night)))
+    before = version_before(outcome.night)
+    yield from section(CHANGED, changed(outcome.night, stages, before))
     kept = keep(outcome.night, stages)
-    yield from said(outcome.night, named(stages))
+    yield from said(outcome.night, named(stages), before)
     for name, path in kept.items():
         yield from shown(name, path)
 

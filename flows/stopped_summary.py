@@ -33,10 +33,10 @@ def _made(night: Night) -> Iterator[str]:
     """Say what was new and how far its stages came, and keep what they announce, such as the rows that were refused."""
     yield f"What its stages made lies in `{night.folder}` until the next night."
     stages = read_stages(night.folder)
-    kept = keep(night, stages)
-    yield from section(CHANGED, changed(night, stages, version_before(night)))
+    kept, before = keep(night, stages), version_before(night)
+    yield from section(CHANGED, changed(night, stages, before))
     reached = {title: gate for title, gate in named(stages).items() if (night.folder / gate.file).exists()}
-    yield from said(night, reached)
+    yield from said(night, reached, before)
     for name, path in kept.items():
         yield from shown(name, path)
 

@@ -32,7 +32,7 @@ def test_each_gate_with_something_to_say_is_a_table_of_its_records(tmp_path: Pat
     toy_repository(night.folder, GRAPH)
     for name, content in FILES.items():
         (night.folder / name).write_text(json.dumps(content))
-    assert list(said(night, named(read_stages(night.folder)))) == [
+    assert list(said(night, named(read_stages(night.folder)), None)) == [
         "## Rows let in",
         "| name | rows in |\n| --- | --- |\n| labelled | 1,200 |",
         "## Offered",

@@ -1,11 +1,13 @@
 """The page of a night that was stopped, with real git and DVC."""
 
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from test_flows_course import change, night_of
 from toy_graph import SHORT, commit, toy_repository
 
+from flows.commands import dvc
 from flows.launch import StageError
 from flows.stopped_summary import stopped
 
@@ -14,7 +16,11 @@ ANNOUNCED = f"{DEPS}    meta: {{announce: {{rows: '${{out}}/ingest/rows.txt'}}}}
 OUTS = "    outs: ['${out}/validate']\n"
 GATES = """    meta:
       gates:
-        Rows let in: {file: data/validate/validation.json, inside: tables, columns: [name, rows_in, accepted]}
+        Rows let in:
+          file: data/validate/validation.json
+          inside: tables
+          columns: [name, rows_in, accepted]
+          beside: [rows_in]
         Drift: {file: data/validate/drift.json, columns: [name]}
 """
 
@@ -43,7 +49,22 @@ def test_a_stopped_night_says_what_changed_and_what_the_gates_that_it_came_to_ha
     night_of(root, "2026-11-22")
     change(root, "rows\nbroken\nmore\n")
     text = page_of_stopped(root, "2026-11-23")
-    assert "| raw.txt | 2 | 0 |" in text
-    assert "## Rows let in\n\n| name | rows in | accepted |\n| --- | --- | --- |\n| labelled | 3 | 2 |" in text
+    assert "| raw.txt | 2 lines more, 0 less |" in text
+    assert "| name | rows in | rows in before | accepted |\n| --- | --- | --- | --- |\n| labelled | 3 | 1 | 2 |" in text
     assert "## Drift" not in text
     assert "dvc.lock" not in text
+
+
+def test_of_data_that_came_without_git_the_rows_are_counted_beside_those_before(tmp_path: Path) -> None:
+    root, source = toy_repository(tmp_path / "clone", SHORT.replace(OUTS, OUTS + GATES)), tmp_path / "source.txt"
+    (root / "raw.txt").unlink()
+    source.write_text("rows\n")
+    dvc(root, "import-url", str(source), "raw.txt")
+    commit(root)
+    night_of(root, "2026-11-22")
+    source.write_text("rows\nbroken\nmore\n")
+    text = page_of_stopped(root, "2026-11-23")
+    assert "| raw.txt | other content |" in text
+    assert "| labelled | 3 | 1 | 2 |" in text
+    rmtree(root / ".dvc" / "cache" / "files")
+    assert "| labelled | 3 | 2 |" in stopped(root, "2026-11-23", "Half of the rows are broken.", None)
