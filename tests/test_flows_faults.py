@@ -5,6 +5,7 @@ import base64
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,12 +18,14 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pandas as pd
 import psutil
 import pytest
+import yaml
 from connections import attempts, watch
 from postgres import postgres
 from running import Running, flows, free_port, of_stack, wait_for
-from toy_graph import commit, toy_repository
+from toy_graph import PROJECT, commit, toy_repository
 
 from flows.graph import read_stages
 from flows.worktree import only_night
@@ -155,14 +158,40 @@ def test_every_operation_of_the_server_answers_401_without_the_password(running:
     assert others == {("GET", "/health"): 200, ("GET", "/ready"): 200}
 
 
+@pytest.fixture
+def refused(running: Running) -> Iterator[None]:
+    """The project's own first stages in place of the toy's, on labelled rows of which most have no text."""
+    before = {name: (running.root / name).read_text() for name in ("dvc.yaml", "params.yaml")}
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    graph = {"stages": {name: stages[name] for name in ("ingest", "validate")}}
+    (running.root / "dvc.yaml").write_text(yaml.safe_dump(graph))
+    shutil.copy(PROJECT / "params.yaml", running.root)
+    for folder in ("tasks", "data/raw/support"):
+        shutil.copytree(PROJECT / folder, running.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    rows = running.root / "data" / "raw" / "support" / "train.csv"
+    table = pd.read_csv(rows)
+    table.loc[table.index % 4 > 0, "text"] = ""
+    table.to_csv(rows, index=False)
+    commit(running.root)
+    yield
+    for name, text in before.items():
+        (running.root / name).write_text(text)
+
+
+@pytest.mark.usefixtures("refused")
 def test_a_night_that_is_stopped_calls_the_webhook_that_the_user_chose(
     running: Running, receiver: tuple[str, list[bytes]]
 ) -> None:
-    run = running.ended(running.trigger("nightly/nightly"))  # on what is committed, and nothing is
+    run = running.ended(running.trigger("nightly/nightly"))
     assert run["state_type"] == "FAILED"
     [body] = wait_for(lambda: receiver[1], "the webhook", seconds=60)
     assert json.loads(body) == {"night": run["expected_start_time"][:10], "reason": run["state"]["message"]}
-    assert "has no commit yet" in run["state"]["message"]
+    [found] = running.ask("artifacts/filter", artifacts={"key": {"any_": ["night"]}})
+    for text in (run["state"]["message"], found["data"]):
+        assert "The tables cannot be used:" in text
+        assert re.search(r"labelled +too many rows quarantined +\d+ of \d+ rows accepted: .* at most 0\.", text)
+    assert "## Rows that validation let in" in found["data"]
+    assert "quarantined.parquet" in found["data"]
 
 
 def test_a_second_night_at_once_ends_and_says_so(running: Running) -> None:
