@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
-from flows import origin
+from flows import git_locks, origin
 from flows.commands import CommandError, git
 from flows.night import HOME, Night
 
@@ -36,6 +36,7 @@ def nights(root: Path) -> list[Night]:
 
 def begin(root: Path, date: str) -> Night:
     """Give the night of this date a worktree at the newest commit; one that was cut short keeps the results it has."""
+    git_locks.release(root)
     for night in nights(root):
         if not night.is_committed() and not (night.name.startswith(date) and _is_whole(night)):
             night.forget()  # what its stages made is in the cache
@@ -45,7 +46,7 @@ def begin(root: Path, date: str) -> Night:
     head, _ = origin.latest(root)
     if not night.folder.exists():
         git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)
-    Path(git(night.folder, "rev-parse", "--absolute-git-dir").strip(), "index.lock").unlink(missing_ok=True)
+    git_locks.release_index(night.folder)
     git(night.folder, "reset", "--quiet", "--hard", head)
     share_cache(root, night.folder)
     return night

@@ -96,6 +96,18 @@ def test_a_night_on_which_nothing_changed_runs_no_stage_and_leaves_nothing(clone
     assert not outcome.night.folder.exists()
 
 
+def test_a_lock_that_a_killed_git_left_behind_keeps_no_night_out(clone: Path) -> None:
+    night_of(clone)
+    lock = clone / ".git" / "packed-refs.lock"
+    lock.touch()
+    with pytest.raises(CommandError, match=r"packed-refs\.lock"):
+        night_of(clone, "2026-11-23")  # a young one may be somebody's
+    os.utime(lock, (time.time() - 3600,) * 2)
+    outcome, _ = night_of(clone, "2026-11-23")
+    assert outcome.kind == UNCHANGED
+    assert not lock.exists()
+
+
 def test_new_rows_make_a_version_that_replaces_the_champion_and_a_worse_one_does_not(clone: Path) -> None:
     night_of(clone)
     change(clone, "rows\nmore\n")
