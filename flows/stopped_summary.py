@@ -21,9 +21,12 @@ from handful.registry import Version
 def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
     """Write the page of a night that was stopped; `before` is what was at prod when it began."""
     now = registry.read(root).champion
-    stays = "What was at prod stays there." if now == before or not now else f"{now.name} came to prod before that."
+    if now is None:
+        at_prod = "Nothing is at prod."
+    else:
+        at_prod = f"{now.name} stays at prod." if now == before else f"{now.name} came to prod before that."
     again = "Started again on the same date, the night goes on where it stopped."
-    parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{stays} {again}"]
+    parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{at_prod} {again}"]
     with suppress(Exception):  # what stopped it may be dvc.yaml itself; what was said before that stays
         parts += (part for night in nights(root) if night.date == date for part in _made(night))
     return "\n\n".join([*parts, *left_out(root)])

@@ -68,7 +68,7 @@ def test_a_night_that_was_told_late_is_in_the_state_and_the_events(nights: Night
     store.write_text("no folder")
     failed = nights.run()
     assert failed.is_failed()
-    assert "What was at prod stays there." in nights.page()
+    assert "Nothing is at prod." in nights.page()
     store.unlink()
     name = datetime.now(UTC).date().isoformat()
     earlier = nights.root / ".prefect" / "nights" / "2026-01-01"  # as if it had been another date's

@@ -10,6 +10,7 @@ from toy_graph import SHORT, commit, toy_repository
 from flows.commands import dvc
 from flows.launch import StageError
 from flows.stopped_summary import stopped
+from handful import registry
 
 DEPS = "    deps: [work.py, '${raw}']\n"
 ANNOUNCED = f"{DEPS}    meta: {{announce: {{rows: '${{out}}/ingest/rows.txt'}}}}\n"
@@ -26,9 +27,10 @@ GATES = """    meta:
 
 
 def page_of_stopped(root: Path, date: str) -> str:
+    before = registry.read(root).champion
     with pytest.raises(StageError, match="Half of the rows are broken"):
         night_of(root, date)
-    return stopped(root, date, "Half of the rows are broken.", None)
+    return stopped(root, date, "Half of the rows are broken.", before)
 
 
 def test_what_a_stopped_night_announces_is_kept_and_named(tmp_path: Path) -> None:
@@ -40,6 +42,7 @@ def test_what_a_stopped_night_announces_is_kept_and_named(tmp_path: Path) -> Non
     assert f"Rows: `{kept}`" in text
     assert f"`{root}/.prefect/nights/2026-11-22`" in text
     assert "There is no version before." in text
+    assert "Nothing is at prod." in text
     assert kept.read_text() == "broken\n"
 
 
@@ -52,6 +55,7 @@ def test_a_stopped_night_says_what_changed_and_what_the_gates_that_it_came_to_ha
     assert "| raw.txt | 2 lines more, 0 less |" in text
     assert "| name | rows in | rows in before | accepted |\n| --- | --- | --- | --- |\n| labelled | 3 | 1 | 2 |" in text
     assert "## Drift" not in text
+    assert "v1.0.0 stays at prod." in text
     assert "dvc.lock" not in text
 
 
