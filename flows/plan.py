@@ -37,7 +37,7 @@ class Ray(Section):
     """Trials run where Ray has room for them; without an address it is started on this machine for as long."""
 
     kind: Literal["ray"]
-    address: Annotated[str, Field(pattern=r"^(auto|(ray://)?[^\s:/]+:[0-9]{1,5})$")] | None
+    address: Annotated[str, Field(pattern=r"^(ray://)?[^\s:/]+:[0-9]{1,5}$")] | None
     cpus: Annotated[float, Field(gt=0)]  # of each trial
     gpus: Annotated[float, Field(ge=0)]
 

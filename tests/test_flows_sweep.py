@@ -197,7 +197,7 @@ def test_a_sweep_whose_ray_does_not_answer_ends_with_one_paragraph(root: Path) -
     assert done.stderr.startswith(f"Nothing answers at {address}")
 
 
-@pytest.mark.parametrize("address", ["head", "head:port", "http://head:6379", ""])
+@pytest.mark.parametrize("address", ["head", "head:port", "http://head:6379", "auto", ""])
 def test_an_address_that_is_none_is_named(root: Path, address: str) -> None:
     with pytest.raises(SweepError, match=r"runner\.ray\.address"):
         settle(root, runner={"kind": "ray", "address": address, "cpus": 1, "gpus": 0})
