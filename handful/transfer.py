@@ -97,6 +97,7 @@ def contrastive_fine_tuning(
     guessed = selftraining.guessed(teachers, rows, pool, head, further, seed)
     together = pd.concat([rows, guessed], ignore_index=True)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
+    # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
     return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training"), guessed
 

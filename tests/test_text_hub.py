@@ -154,6 +154,13 @@ def test_a_checkpoint_comes_from_the_hub_and_then_from_the_cache(
     assert asked == []
 
 
+def test_what_cannot_be_stored_here_is_told_with_its_reason(tmp_path: Path, serving: tuple[str, list[str]]) -> None:
+    (tmp_path / "file").touch()
+    done = python(tmp_path, MISSING, LOAD, LOADED, HF_ENDPOINT=serving[0], HF_HUB_CACHE=str(tmp_path / "file"))
+    assert "is on the hub, but could not be fetched" in done.stderr.splitlines()[-1]
+    assert "Not a directory" in done.stderr.splitlines()[-1]
+
+
 def test_a_name_that_the_hub_does_not_know_is_told_with_what_to_do(
     tmp_path: Path, serving: tuple[str, list[str]]
 ) -> None:
