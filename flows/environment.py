@@ -38,7 +38,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # Prefect allows no shorter time; flows/automations.py listens
         # Runs go with their logs and artifacts after 90 days; Prefect itself forgets events alone.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
 
 

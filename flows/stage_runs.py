@@ -46,7 +46,7 @@ def run_stages(night: Night, stages: list[Stage]) -> None:
             ready = [one for one in waiting if done.issuperset(one.upstream) and not wrong]
             waiting = [one for one in waiting if one not in ready]
             under_way += [_start(night, one, stages, again=False) for one in ready]
-            time.sleep(1.0)
+            time.sleep(0.5)
             for one, state in [(one, state) for one in under_way if (state := _state(one)).is_final()]:
                 under_way.remove(one)
                 if state.is_crashed() and not one.again and not wrong:  # which says nothing of the stage itself

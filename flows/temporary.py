@@ -33,7 +33,7 @@ def temporary_server(url: str, root: Path) -> Iterator[Callable[[], None]]:
     """
     log = root / ".prefect" / "server.log"
     log.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "server", "start"]
+    command = [sys.executable, "-m", "flows.serve", "server", "start"]
     with (
         log.open("w") as said,
         process_group(command, Limits(None, None), cwd=root, stdout=said, stderr=subprocess.STDOUT) as server,

@@ -44,7 +44,7 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
 
 def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
     try:
-        stack.start(SERVER, "server", "start")
+        stack.start(SERVER, "flows.serve", "server", "start")
         wait(stack, partial(answers, stack.url), "server")
         from flows import lost
 
