@@ -13,7 +13,8 @@ from benchmarks.faults import night, say
 from benchmarks.stack import Stack
 
 SECONDS_OF_A_STAGE = 0.0
-LINES = 10  # of the table, the last night's included
+EVERY = 10  # nights get a line of the table; the first and the last one too
+MOST_GROWTH = 0.2  # of memory, from the first night to the last
 
 
 @dataclass
@@ -31,20 +32,29 @@ class Measured:
 
 
 def main() -> None:
-    """Run the nights, each with rows of its own, and print a table of what was measured."""
+    """Run the nights, each with rows of its own, and print a table; too much growth of memory is the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nights", type=int, default=200)
     arguments = parser.parse_args()
-    every = max(1, arguments.nights // LINES)
     titles = "night | seconds | server, MB | workers, MB | dvc status, seconds | .git, MB | cache, MB | database, MB"
     say(f"| {titles} |\n|{'---|' * 8}")
     with tempfile.TemporaryDirectory() as folder:
         root = toy.make(Path(__file__).parents[1], Path(folder) / "toy", SECONDS_OF_A_STAGE)
         with Stack(root) as stack:
-            for number in range(1, arguments.nights + 1):
-                measured = one_night(stack, number)
-                if number % every == 0 or number == 1:
-                    say(f"| {' | '.join(f'{value:,.6g}' for value in astuple(measured))} |")
+            first = last = one_night(stack, 1)
+            say(line(first))
+            for number in range(2, arguments.nights + 1):
+                last = one_night(stack, number)
+                if number % EVERY == 0 or number == arguments.nights:
+                    say(line(last))
+    growth = {"server": last.server_memory / first.server_memory, "workers": last.workers_memory / first.workers_memory}
+    say(f"Memory grew by {', '.join(f'{factor - 1:.0%} ({name})' for name, factor in growth.items())}.")
+    raise SystemExit(max(growth.values()) > 1 + MOST_GROWTH)
+
+
+def line(measured: Measured) -> str:
+    """Return a line of the table."""
+    return f"| {' | '.join(f'{value:,.6g}' for value in astuple(measured))} |"
 
 
 def one_night(stack: Stack, number: int) -> Measured:
