@@ -42,12 +42,19 @@ def clean(root: Path, keep: int, remote: bool) -> str:
         known = registry.read(root)
         promoted = {move.version for move in known.assignments}
         old = {one.revision for one in known.versions[:-keep] if one.name not in promoted}
-        for night in [Night(root, folder.name) for folder in (root / HOME / "results").glob("*")]:
-            if night.is_committed() and night.revision in old:
-                shutil.rmtree(night.results)
+        _remove_results(root, keep, old)
         git(root, "worktree", "prune")
         introduce(root)
         return collect(root, old, ["--cloud"] if remote else [])
+
+
+def _remove_results(root: Path, keep: int, old: set[str]) -> None:
+    """Remove what people could look at of the nights that made the old versions, and of stopped ones but the last."""
+    nights = [Night(root, folder.name) for folder in sorted((root / HOME / "results").glob("*"))]
+    stopped = [night for night in nights if not night.is_committed()]
+    made_old = [night for night in nights if night.is_committed() and night.revision in old]
+    for night in [*made_old, *stopped[:-keep]]:
+        shutil.rmtree(night.results)
 
 
 def _say(text: str) -> None:

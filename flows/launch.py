@@ -13,7 +13,7 @@ from typing import Any
 from flows import environment
 from flows.process_group import Limits, process_group
 
-LAST_LINES = 20
+LAST_LINES, ADVICE = 20, "To track the changes with git, run:"  # what DVC tells a person to do is left out
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
 PULLED = "pulled"  # said first, and the last word unless what was to be pulled is not there
 SAYINGS = {  # DVC says one of these before the stage can print anything
@@ -40,18 +40,19 @@ def launch(
     """
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    command += ["--pull"] if pull else []
+    options = ["--single-item", *(["--pull"] if pull else [])]
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, stage]
     limits = Limits(timeout_seconds, root)
     with _alone(stage, root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
             outcome = verdicts.get(line, outcome) if outcome in (None, PULLED) else outcome
             tail.append(line)
-            say(line)
+            if ADVICE not in tail:
+                say(line)
         process.wait()
     if outcome is None or process.returncode != 0:
         why = limits.broken or f"ended with {process.returncode}"
-        raise StageError(f"Stage {stage} {why}. Its last lines:\n" + "\n".join(tail))
+        raise StageError("\n".join([f"Stage {stage} {why}. Its last lines:", *tail]))
     return CACHED if outcome == PULLED else outcome
 
 
@@ -74,6 +75,6 @@ def _alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]
 
 
 def _settings(root: Path) -> dict[str, Any]:
-    variables = os.environ | {"PATH": environment.path(), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
+    variables = {"PATH": environment.path(), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return {"cwd": root, "env": variables, **pipes}
+    return {"cwd": root, "env": os.environ | variables, **pipes}

@@ -9,6 +9,9 @@ from prefect.client.schemas.objects import State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
+from flows.outcome import SKIPPED
+
+MISSED = "Missed"
 NIGHT = FlowFilter.model_validate({"name": {"any_": ["nightly"]}})  # as prefect.yaml has it
 
 
@@ -17,7 +20,7 @@ def settle_runs() -> None:
     lost = {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}
     _end(lost, Crashed(message="The server or the worker was stopped meanwhile."))
     missed = {"state": {"type": {"any_": ["SCHEDULED"]}}, "expected_start_time": {"before_": datetime.now(UTC)}}
-    _end(missed, Cancelled(message="No server was up when it was due."))
+    _end(missed, Cancelled(name=MISSED, message="No server was up when it was due."))
 
 
 def _end(which: dict[str, Any], state: State[Any]) -> None:
@@ -29,8 +32,12 @@ def _end(which: dict[str, Any], state: State[Any]) -> None:
 
 
 def resume_night() -> None:
-    """Start the last night again if its process died. If it did so twice in a row, the next night has to do."""
-    due = FlowRunFilter.model_validate({"expected_start_time": {"before_": datetime.now(UTC)}})
+    """Start the last night again if its process died. If it did so twice in a row, the next night has to do.
+
+    Those that were due while nothing was up, or while another one ran, did nothing and do not count.
+    """
+    passed_over = {"name": {"not_any_": [MISSED, SKIPPED.capitalize()]}}
+    due = FlowRunFilter.model_validate({"expected_start_time": {"before_": datetime.now(UTC)}, "state": passed_over})
     with get_client(sync_client=True) as client:
         order = FlowRunSort.EXPECTED_START_TIME_DESC
         runs = client.read_flow_runs(flow_filter=NIGHT, flow_run_filter=due, sort=order, limit=2)

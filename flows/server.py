@@ -3,6 +3,10 @@
 import socket
 import urllib.request
 from contextlib import closing
+from pathlib import Path
+
+# What Python is told to start, by its place: it works in a folder that need not hold this code.
+SERVE = ("-P", str(Path(__file__).with_name("serve.py")), "server", "start")
 
 
 class UpError(Exception):

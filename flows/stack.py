@@ -55,13 +55,12 @@ class Stack:
         record(self.state, self.file)
 
     def start(self, name: str, *command: str, **variables: str) -> None:
-        """Start a module that outlives this process, and record it before anything else happens."""
+        """Start a Python that outlives this one, and record it before anything else happens."""
         self.file.parent.mkdir(exist_ok=True)
         settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
         settings["env"] = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
-        with self.log(name).open("w") as log:
-            command = (sys.executable, "-m", *command)
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **settings)
+        with self.log(name).open("a") as log:  # what is there may tell why the one before ended
+            process = subprocess.Popen((sys.executable, *command), stdout=log, stderr=subprocess.STDOUT, **settings)
         self.state["processes"].append([name, process.pid, psutil.Process(process.pid).create_time()])
         record(self.state, self.file)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from flows import environment
 from flows.access import LOOPBACK, read_access
 from flows.process_group import Limits, process_group
-from flows.server import UpError, answers
+from flows.server import SERVE, UpError, answers
 from flows.stack import Stack
 
 WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
@@ -33,7 +33,7 @@ def temporary_server(url: str, root: Path) -> Iterator[Callable[[], None]]:
     """
     log = root / ".prefect" / "server.log"
     log.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "flows.serve", "server", "start"]
+    command = [sys.executable, *SERVE]
     with (
         log.open("w") as said,
         process_group(command, Limits(None, None), cwd=root, stdout=said, stderr=subprocess.STDOUT) as server,

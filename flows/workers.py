@@ -23,7 +23,7 @@ def start_workers(stack: Stack, pool: str, limit: int | None, wait: Callable[[Ca
         if process in stack.running():
             continue
         name, since = f"{_prefix(stack.root)}{number}", datetime.now(UTC)
-        command = ["prefect", "worker", "start", "--pool", pool, "--name", name]
+        command = ["-m", "prefect", "worker", "start", "--pool", pool, "--name", name]
         limited = [] if limit is None else ["--limit", str(limit)]
         stack.start(process, *command, *limited, **environment)
         wait(partial(_reported, pool, name, since), process)

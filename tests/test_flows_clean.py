@@ -11,7 +11,7 @@ from toy_graph import commit
 from flows import commands
 from flows.clean import clean
 from flows.commands import CommandError, dvc, git
-from flows.night import NightError
+from flows.night import TRAILER, NightError
 from flows.worktree import only_night
 from handful import registry
 
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / ".gitignore").write_text("/.prefect/\n/student.txt\n")
     for number in range(1, 6):
         make(folder, f"rows {number}\n")
-        commit(folder)
+        commit(folder, f"Night\n\n{TRAILER}: 2026-11-0{number}")
         git(folder, "update-ref", f"refs/heads/nightly/2026-11-0{number}", "HEAD")
         registry.register(folder, git(folder, "rev-parse", "HEAD").strip())
         if number in (2, 3):
@@ -126,6 +126,14 @@ def test_the_remote_is_not_cleaned_where_origin_cannot_be_asked(
     with pytest.raises(CommandError, match=r"gone\.git"):
         clean(root, 1, remote=True)
     assert len(list((tmp_path / "store").rglob("??/*"))) == there
+
+
+def test_what_people_could_look_at_goes_with_the_version_and_with_later_stopped_nights(root: Path) -> None:
+    results = root / ".prefect" / "results"
+    for night in ("2026-11-01", "2026-11-03", "2026-11-05", "2026-11-06", "2026-11-07"):  # the last two were stopped
+        (results / night).mkdir(parents=True)
+    clean(root, 1, remote=False)
+    assert sorted(path.name for path in results.iterdir()) == ["2026-11-03", "2026-11-05", "2026-11-07"]
 
 
 def test_nothing_is_cleaned_while_a_night_runs(root: Path) -> None:

@@ -77,6 +77,13 @@ def test_the_outcome_is_what_dvc_did(tmp_path: Path) -> None:
     assert launch("ingest", root, None, quiet) == CACHED
 
 
+def test_what_dvc_advises_a_person_to_do_is_left_out(tmp_path: Path) -> None:
+    lines = list[str]()
+    launch("ingest", toy_repository(tmp_path), None, lines.append)
+    assert "Updating lock file 'dvc.lock'" in lines or "Generating lock file 'dvc.lock'" in lines
+    assert not [line for line in lines if "git" in line or "autostage" in line or "dvc push" in line]
+
+
 def test_a_stage_cannot_feign_an_outcome_by_what_it_prints(tmp_path: Path) -> None:
     graph = """stages:\n  only:\n    cmd: "echo \\"Stage 'only' didn't change, skipping\\""\n"""
     assert launch("only", toy_repository(tmp_path, graph), None, quiet) == RAN

@@ -22,13 +22,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield str(client.create_deployment(client.create_flow(night), "nightly"))
 
 
-def begin(deployment: str, *states: StateType) -> str:
-    """Start a run and bring it through these states."""
+def begin(deployment: str, state: StateType, name: str | None = None) -> None:
+    """Start a run and bring it into this state."""
     with get_client(sync_client=True) as client:
         run = client.create_flow_run_from_deployment(deployment)
-        for state in states:
-            client.set_flow_run_state(run.id, State(type=state), force=True)
-        return str(run.id)
+        client.set_flow_run_state(run.id, State(type=state, name=name), force=True)
 
 
 def states() -> list[str]:
@@ -52,3 +50,15 @@ def test_a_night_whose_process_died_is_started_once_more_and_no_oftener(deployme
     begin(deployment, StateType.CRASHED)
     resume_night()
     assert states() == ["CRASHED", "CRASHED", "SCHEDULED", "CRASHED", "FAILED"]
+
+
+def test_nights_that_did_nothing_meanwhile_do_not_count(deployment: str) -> None:
+    begin(deployment, StateType.COMPLETED)
+    begin(deployment, StateType.CRASHED)
+    begin(deployment, StateType.COMPLETED, "Skipped")  # it found the other one running
+    with get_client(sync_client=True) as client:
+        client.create_flow_run_from_deployment(deployment)  # due while nothing was up
+    settle_runs()
+    assert states()[:4] == ["CANCELLED", "COMPLETED", "CRASHED", "COMPLETED"]
+    resume_night()
+    assert states()[:2] == ["SCHEDULED", "CANCELLED"]

@@ -56,6 +56,15 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -
     assert recall(file) == {"processes": [["server", 1, 2.0]]}
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # it outlives who started it
+def test_what_a_process_said_at_its_end_is_still_there_when_the_next_one_has_started(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    for module in ("no_such_module", "platform"):
+        stack.start("server", "-m", module)
+        psutil.wait_procs(stack.running().values())
+    assert "no_such_module" in stack.log("server").read_text()
+
+
 def test_two_at_once_do_not_start_two_stacks(tmp_path: Path) -> None:
     with only_one(tmp_path, "stack") as ours:
         done = flows(tmp_path, "up", PYTHONPATH=str(Path(__file__).parents[1]))

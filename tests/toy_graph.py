@@ -149,10 +149,9 @@ def project_repository(folder: Path) -> Path:
     return folder
 
 
-def commit(folder: Path) -> None:
+def commit(folder: Path, message: str = "By a person") -> None:
     """Commit all that git does not ignore."""
     subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     who = ["-c", "user.name=Test", "-c", "user.email=test@localhost"]
-    subprocess.run(
-        ["git", *who, "commit", "--quiet", "--allow-empty", "--message", "By a person"], cwd=folder, check=True
-    )
+    command = ["git", *who, "commit", "--quiet", "--allow-empty", "--message", message]
+    subprocess.run(command, cwd=folder, check=True)
