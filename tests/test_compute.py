@@ -23,7 +23,7 @@ from test_pipeline import digests
 from torch import Tensor, nn
 
 from handful import compute
-from handful.cluster import Cluster, _facts
+from handful.cluster import SECONDS_OF_SILENCE, Cluster, _facts
 from handful.embedding import embed
 from handful.errors import BackboneError, ComputeError, ParameterError
 from handful.parameters import parse
@@ -152,7 +152,7 @@ def test_a_request_that_no_machine_can_meet_is_refused_at_once(
     began = time.monotonic()
     with compute.running(asked), pytest.raises(ComputeError, match=f"{lacking}.*room for 0"):
         list(compute.current().spread(squares, [1]))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SECONDS_OF_SILENCE  # after which it would have looked for the first time
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_an_address_where_nothing_listens_is_refused_at_once() -> None:
         began = time.monotonic()
         with compute.running(settings(address)), pytest.raises(ComputeError, match=address):
             list(compute.current().spread(squares, [1]))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SECONDS_OF_SILENCE  # Ray itself tries for minutes
 
 
 def test_by_the_parameters_batches_are_computed_here() -> None:
