@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
@@ -100,13 +101,22 @@ def failing(batches: Iterable[int]) -> Iterator[int]:
     yield 0
 
 
+@contextmanager
+def as_many_threads_as_an_actor() -> Iterator[None]:
+    """Some processors sum in another order on two threads than on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(settings().cpus_per_actor)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("adapted", [False, True])
 @HAS_RAY
 def test_actors_give_the_bytes_that_this_process_gives(
     cluster: compute.Compute, adapted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "here"))
-    with compute.running(LocalCompute(kind="local")):
+    with compute.running(LocalCompute(kind="local")), as_many_threads_as_an_actor():
         here = embed(Toy(adapted), TEXTS)
     monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "there"))
     there = embed(Toy(adapted), TEXTS)
