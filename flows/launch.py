@@ -13,7 +13,8 @@ from typing import Any
 from flows import environment
 from flows.process_group import Limits, process_group
 
-LAST_LINES, ADVICE = 20, "To track the changes with git, run:"  # what DVC tells a person to do is left out
+LAST_LINES = 20
+ADVICE = "To track the changes with git, run:"  # and all that DVC tells a person to do after it
 RAN, UNCHANGED, CACHED = "ran", "unchanged", "cached"
 PULLED = "pulled"  # said first, and the last word unless what was to be pulled is not there
 SAYINGS = {  # DVC says one of these before the stage can print anything
@@ -28,21 +29,19 @@ class StageError(Exception):
     """A stage failed or took too long; the text ends with the last lines that it printed."""
 
 
-def launch(
-    stage: str, root: Path, timeout_seconds: float | None, say: Callable[[str], None], pull: bool = False
-) -> str:
-    """Run `dvc repro` for one stage in `root`, pass on each line as it comes, and return RAN, UNCHANGED or CACHED.
+def launch(stage: str, root: Path, seconds: float | None, say: Callable[[str], None], pull: bool = False) -> str:
+    """Run `dvc repro` for one stage in `root`, pass on each line but DVC's advice, and return RAN, UNCHANGED or CACHED.
 
     With `pull`, what the DVC remote has of its results is taken from there.
 
     Raises:
-        StageError: the stage failed, or ran longer than `timeout_seconds`.
+        StageError: the stage failed, or ran longer than `seconds`.
     """
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)
     options = ["--single-item", *(["--pull"] if pull else [])]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, stage]
-    limits = Limits(timeout_seconds, root)
+    limits = Limits(seconds, root)
     with _alone(stage, root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
             outcome = verdicts.get(line, outcome) if outcome in (None, PULLED) else outcome

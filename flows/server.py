@@ -1,4 +1,4 @@
-"""A server from outside: whether its place is free, whether it answers, and the error of one that does not."""
+"""A server from outside: what starts it, whether its place is free, whether it answers, and its error if not."""
 
 import socket
 import urllib.request

@@ -106,8 +106,10 @@ def as_many_threads_as_an_actor() -> Iterator[None]:
     """Some processors sum in another order on two threads than on one."""
     before = torch.get_num_threads()
     torch.set_num_threads(settings().cpus_per_actor)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("adapted", [False, True])
