@@ -39,3 +39,22 @@ def test_two_that_read_and_then_write_wait_for_each_other(tmp_path: Path) -> Non
 def test_all_else_is_said_as_it_was() -> None:
     for statement in ("BEGIN", "SELECT 1", "UPDATE flow_run SET name = 'BEGIN DEFERRED'"):
         assert serve.lock_at_once(None, None, statement, {"a": 1}, None, False) == (statement, {"a": 1})
+
+
+async def pages(database: Path) -> list[int]:
+    """Ask two connections that are open at once, and one that is used again, how much they keep of a file."""
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    engine = await AioSqliteConfiguration(f"sqlite+aiosqlite:///{database}").engine()
+    asked = text("PRAGMA cache_size")
+    try:
+        async with engine.connect() as one, engine.connect() as other:
+            found = [(await connection.execute(asked)).scalar_one() for connection in (one, other)]
+        async with engine.connect() as again:
+            return [*found, (await again.execute(asked)).scalar_one()]
+    finally:
+        await engine.dispose()
+
+
+def test_no_connection_keeps_more_pages_than_sqlite_would(tmp_path: Path) -> None:
+    assert asyncio.run(pages(tmp_path / "prefect.db")) == [-2000, -2000, -2000]
