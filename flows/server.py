@@ -7,6 +7,8 @@ from pathlib import Path
 
 # What Python is told to start, by its place: it works in a folder that need not hold this code.
 SERVE = ("-P", str(Path(__file__).with_name("serve.py")), "server", "start")
+# Of glibc: without it each of its threads has a heap of its own, full of holes that no other one may use.
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
 
 
 class UpError(Exception):

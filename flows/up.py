@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flows import environment
 from flows.access import read_access
 from flows.graph import Stage, read_stages
-from flows.server import SERVE, UpError, answers, require_free
+from flows.server import ONE_HEAP, SERVE, UpError, answers, require_free
 from flows.stack import SERVER, Stack
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
 
 def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
     try:
-        stack.start(SERVER, *SERVE)
+        stack.start(SERVER, *SERVE, **ONE_HEAP)
         wait(stack, partial(answers, stack.url), "server")
         from flows import lost
 
