@@ -4,8 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from handful.errors import DataError, HandfulError
 from handful.student import Student
 
 LINES_PER_CHUNK = 1024
+BYTES_PER_LOOK = 65536
 
 
 def main() -> None:
@@ -22,7 +23,6 @@ def main() -> None:
     try:
         for line in COMMANDS[arguments.command](arguments):
             _write(line)
-        sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -32,18 +32,17 @@ def main() -> None:
         sys.exit(f"handful: {error}")
 
 
-def predict(student: Student, lines: Iterable[bytes], abstain: bool = False) -> Iterator[str]:
-    """Answer every line with a line of JSON: label, probability and all probabilities.
+def predict(student: Student, chunks: Iterable[Sequence[bytes]], abstain: bool = False) -> Iterator[str]:
+    """Answer every line with a line of JSON: label, probability and all probabilities; a chunk is predicted at once.
 
     Lines are texts or image paths as they stand, or, if the first is a JSON object, JSON objects with the key `text`
     or `image`; an `id` in them is repeated in the answer. With `abstain` unsure answers have an empty label.
     """
-    numbered = enumerate(lines, start=1)
-    objects = None
-    while chunk := list(islice(numbered, LINES_PER_CHUNK)):
-        texts = [_decode(line, number) for number, line in chunk]
-        objects = _is_object(texts[0]) if objects is None else objects
-        rows = [_row(student, text, number, objects) for text, (number, _) in zip(texts, chunk, strict=True)]
+    number, objects = count(1), None
+    for chunk in chunks:
+        texts = [(_decode(line, at), at) for line, at in zip(chunk, number, strict=False)]
+        objects = _is_object(texts[0][0]) if objects is None else objects
+        rows = [_row(student, text, at, objects) for text, at in texts]
         for (_, known), probabilities in zip(
             rows, student.predict_proba([content for content, _ in rows]), strict=True
         ):
@@ -70,7 +69,8 @@ def inspect(student: Student) -> str:
 
 
 def _predict(arguments: argparse.Namespace) -> Iterator[str]:
-    return predict(handful.load(arguments.student, arguments.threads), sys.stdin.buffer, arguments.abstain)
+    student = handful.load(arguments.student, arguments.threads)
+    return predict(student, _arriving(sys.stdin.fileno()), arguments.abstain)
 
 
 def _inspect(arguments: argparse.Namespace) -> Iterator[str]:
@@ -114,7 +114,6 @@ def _at_prod(version: str) -> str:
 def _tell_origin(repository: Path) -> Iterator[str]:
     from handful import registry
 
-    sys.stdout.flush()  # it has happened, however long origin takes
     yield "Origin knows." if registry.push(repository) else "There is no origin to tell."
 
 
@@ -153,9 +152,21 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _arriving(descriptor: int) -> Iterator[list[bytes]]:
+    """The lines of a stream, all that are there at a look: who sends one and waits for its answer gets it."""
+    rest = b""
+    while block := os.read(descriptor, BYTES_PER_LOOK):
+        *lines, rest = (rest + block).split(b"\n")
+        for start in range(0, len(lines), LINES_PER_CHUNK):
+            yield lines[start : start + LINES_PER_CHUNK]
+    if rest:
+        yield [rest]
+
+
 def _write(line: str) -> None:
     # UTF-8 whatever the locale; half of a surrogate pair, which only JSON can bring in, goes out as JSON writes it.
     sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()  # at once: somebody may wait for it
 
 
 def _decode(line: bytes, number: int) -> str:

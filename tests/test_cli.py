@@ -90,6 +90,26 @@ def test_more_lines_than_are_predicted_at_once_stay_in_order(text_student: Path)
     assert [answer["id"] for answer in answers("predict", text_student, given="\n".join(lines))] == list(range(2500))
 
 
+def test_who_sends_a_line_and_waits_has_its_answer_before_the_next(text_student: Path) -> None:
+    command = [sys.executable, "-m", "handful.cli", "predict", str(text_student)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as asked:
+        assert asked.stdin
+        assert asked.stdout
+        for number, text in enumerate(TEXTS):
+            first, second = json.dumps({"text": text, "id": number}).encode("utf-8").split(b",")
+            asked.stdin.write(first)  # half of a line is no line yet
+            asked.stdin.write(b"," + second + b"\n")
+            assert json.loads(asked.stdout.readline())["id"] == number
+        asked.stdin.close()
+        assert asked.wait() == 0
+
+
+def test_a_mistake_is_told_with_its_line_after_many_that_were_right(text_student: Path) -> None:
+    done = run("predict", text_student, given=b"where is it\n" * 3000 + b"\xff\n")
+    assert len(done.stdout.splitlines()) >= 1024
+    assert "Line 3001 of the input is not UTF-8" in done.stderr
+
+
 def test_an_empty_line_is_a_text_and_no_line_has_no_answer(text_student: Path) -> None:
     assert len(answers("predict", text_student, given=f"{TEXTS[0]}\n\n{TEXTS[1]}\n")) == 3
     assert answers("predict", text_student, given="") == []
