@@ -41,7 +41,7 @@ def git(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> 
 
 
 def dvc(folder: Path, *arguments: str, timeout_seconds: float | None = None) -> str:
-    """Run DVC in `folder`; it waits for its lock, which a stage of a night that was killed may still hold."""
+    """Run DVC in `folder`; it waits for its lock, which another command may hold."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
     return _run("dvc", command, folder, timeout_seconds)
 

@@ -27,7 +27,7 @@ def _work(root: Path, date: str, hands: Hands) -> Outcome:
         raise NightError(
             f"{root} has no commit yet. Commit your data and parameters: a night works on what is committed."
         )
-    night, known = begin(root, date), registry.read(root)
+    night, known = begin(root, date, hands.say), registry.read(root)
     stages = read_stages(night.folder)
     if known.newest is not None:
         inputs.take_results(night, stages, known.newest)

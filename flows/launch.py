@@ -1,17 +1,16 @@
 """One stage under DVC in a process group of its own, which never outlives the process that started it."""
 
-import fcntl
 import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flows import environment
 from flows.process_group import Limits, process_group
+from flows.stage_locks import alone
 
 LAST_LINES = 20
 ADVICE = "To track the changes with git, run:"  # and all that DVC tells a person to do after it
@@ -42,7 +41,7 @@ def launch(stage: str, root: Path, seconds: float | None, say: Callable[[str], N
     options = ["--single-item", *(["--pull"] if pull else [])]
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options, stage]
     limits = Limits(seconds, root)
-    with _alone(stage, root, say), process_group(command, limits, **_settings(root)) as process:
+    with alone(stage, root, say), process_group(command, limits, **_settings(root)) as process:
         for line in map(str.rstrip, process.stdout or ()):
             outcome = verdicts.get(line, outcome) if outcome in (None, PULLED) else outcome
             tail.append(line)
@@ -53,24 +52,6 @@ def launch(stage: str, root: Path, seconds: float | None, say: Callable[[str], N
         why = limits.broken or f"ended with {process.returncode}"
         raise StageError("\n".join([f"Stage {stage} {why}. Its last lines:", *tail]))
     return CACHED if outcome == PULLED else outcome
-
-
-@contextmanager
-def _alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Wait until the stage does not run in the folder, where DVC would fail. The lock ends with its process, however.
-
-    Other stages may run there: who starts them sees to it that none reads what another writes, and DVC writes its
-    files for one after the other.
-    """
-    folder = root / ".dvc" / "tmp"
-    folder.mkdir(exist_ok=True)
-    with (folder / f"stage-{stage.replace('/', '-')}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Stage {stage} still runs in this folder; waiting for its end.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _settings(root: Path) -> dict[str, Any]:

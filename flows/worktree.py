@@ -1,12 +1,12 @@
 """Where a night works: a git worktree over the clone's DVC cache, so that the clone's own files are left alone."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
-from flows import git_locks, origin
+from flows import git_locks, origin, stage_locks
 from flows.commands import CommandError, git
 from flows.night import HOME, Night
 
@@ -34,7 +34,7 @@ def nights(root: Path) -> list[Night]:
     return [Night(root, folder.name) for folder in sorted((root / HOME / "nights").glob("*"))]
 
 
-def begin(root: Path, date: str) -> Night:
+def begin(root: Path, date: str, say: Callable[[str], None]) -> Night:
     """Give the night of this date a worktree at the newest commit; one that was cut short keeps the results it has."""
     git_locks.release(root)
     for night in nights(root):
@@ -43,6 +43,7 @@ def begin(root: Path, date: str) -> Night:
     names = (date if number == 1 else f"{date}-{number}" for number in count(1))
     candidates = (Night(root, name) for name in names)
     night = next(night for night in candidates if not night.is_committed() and not night.is_elsewhere())
+    stage_locks.wait_for_all(night.folder, say)
     head, _ = origin.latest(root)
     if not night.folder.exists():
         git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from running import wait_for
 from toy_graph import PROJECT, SHORT, commit, toy_repository
 
 from flows import commands
@@ -258,6 +260,26 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced(clone: Path) -> None:
     outcome = pass_night(clone, "2026-11-24", Hands(run, lambda outcome, stages: None, seen.said.append))
     assert (outcome.kind, registry.read(clone).champion.name) == (KEPT, "v1.0.0")
     assert "meanwhile v1.0.0" in outcome.reason
+
+
+def test_a_night_that_goes_on_waits_for_a_stage_that_outlived_the_one_before(tmp_path: Path) -> None:
+    root, printed, before = toy_repository(tmp_path / "clone", SHORT, seconds=5.0), list[str](), Seen()
+    commit(root)
+
+    with ThreadPoolExecutor(1) as worker:
+
+        def leave(night: Night, stages: list[Stage]) -> None:
+            living.append(worker.submit(launch, "ingest", night.folder, None, printed.append))
+            wait_for(lambda: any(line.startswith("> python") for line in printed), "the stage at work", seconds=60)
+            raise NightError("The flow is gone.")
+
+        living = list[Future[str]]()
+        with pytest.raises(NightError, match="gone"):
+            pass_night(root, DATE, Hands(leave, lambda outcome, stages: None, before.said.append))
+        outcome, seen = night_of(root)
+        assert living[0].result() == "ran"
+    assert (outcome.kind, seen.runs["ingest"]) == (PROMOTED, "unchanged")
+    assert "Stage ingest still runs in this folder; waiting for its end." in seen.said
 
 
 KILLED_AFTER = {

@@ -102,7 +102,7 @@ def test_a_night_whose_stages_run_in_another_clone_ends_as_one_at_home_and_the_c
 
 def test_what_another_clone_made_comes_home_and_no_third_one_computes_it_again(clones: tuple[Path, Path]) -> None:
     home, away = clones
-    night = begin(home, DATE)
+    night = begin(home, DATE, print)
     ingest, validate, _ = stages = read_stages(night.folder)
     launch(ingest.name, night.folder, None, quiet)
     handed = hand_over(night, validate, stages, quiet)
@@ -125,7 +125,7 @@ def test_a_stage_with_metrics_in_git_comes_home_from_another_clone_too(clones: t
 def handed(clones: tuple[Path, Path]) -> tuple[Night, Stage, Path, str]:
     """A night whose first stage was handed over to the other clone."""
     home, away = clones
-    night = begin(home, DATE)
+    night = begin(home, DATE, print)
     stages = read_stages(night.folder)
     return night, stages[0], away, hand_over(night, stages[0], stages, quiet)
 
