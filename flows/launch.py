@@ -35,6 +35,7 @@ def launch(stage: str, root: Path, seconds: float | None, say: Callable[[str], N
 
     Raises:
         StageError: the stage failed, or ran longer than `seconds`.
+        TakenOverError: the folder is another night's now.
     """
     verdicts = {saying.format(stage): verdict for saying, verdict in SAYINGS.items()}
     outcome, tail = None, deque[str](maxlen=LAST_LINES)

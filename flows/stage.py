@@ -6,7 +6,7 @@ from typing import Any, cast
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows.artifacts import publish
 from flows.checkout import VisitError
@@ -16,6 +16,7 @@ from flows.launch import RAN, StageError, launch
 from flows.likeness import UnlikeError
 from flows.place import CLONE, place
 from flows.progress import Progress
+from flows.stage_locks import TakenOverError
 from flows.visit import give_back, visit
 
 
@@ -32,6 +33,8 @@ def reproduce(stage: Stage, root: Path, pull: bool) -> State[Any]:
         outcome = launch(stage.name, root, stage.timeout_seconds, say, pull)
     except StageError as error:
         return Failed(message=str(error))  # raised, it would bury the stage's own words under our traceback
+    except TakenOverError as error:
+        return Cancelled(message=str(error))
     publish(stage, root)
     return Completed(name="Completed" if outcome == RAN else outcome.capitalize(), message=f"DVC: {outcome}")
 

@@ -1,11 +1,18 @@
-"""The lock that a stage holds on its folder while it runs; the same stage and the next night there wait for it."""
+"""Who may work in a folder: one run of a stage at a time, and in a night's worktree only those that it has started."""
 
 import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FOLDER = Path(".dvc") / "tmp"  # of the worktree: a lock goes with it, and git does not see it
+from prefect.runtime import flow_run
+
+FOLDER = Path(".dvc") / "tmp"  # of the worktree: what is in it goes with it, and git does not see it
+OWNER = "night.txt"
+
+
+class TakenOverError(Exception):
+    """The night that started this stage is gone, and another one works in its folder."""
 
 
 @contextmanager
@@ -14,21 +21,34 @@ def alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]:
 
     Other stages may run there: who starts them sees to it that none reads what another writes, and DVC writes its
     files for one after the other.
+
+    Raises:
+        TakenOverError: meanwhile the folder is another night's.
     """
     (root / FOLDER).mkdir(exist_ok=True)
     with _held(root / FOLDER / f"stage-{stage.replace('/', '-')}.lock", say):
+        owner, ours = root / FOLDER / OWNER, (flow_run.get_id, flow_run.get_parent_flow_run_id)
+        if owner.exists() and owner.read_text() not in (_said(run()) for run in ours):
+            raise TakenOverError(f"The night that started {stage} has ended, and another one works in {root} now.")
         yield
 
 
-def wait_for_all(root: Path, say: Callable[[str], None]) -> None:
-    """Wait until no stage runs in the folder: a night was killed, and its stages are runs of their own that live on.
+def take_over(root: Path, say: Callable[[str], None]) -> None:
+    """Make the folder the night's that calls, and wait for the stages that run there.
 
-    Git would change their files under them. And DVC lets go of its own lock while a stage's command runs, so that its
-    --wait-for-lock does not wait for one.
+    A night that was killed leaves them, as runs of their own: git would change their files under them, and DVC lets go
+    of its own lock while a stage's command runs, so that its --wait-for-lock does not wait for one. Those that have
+    not begun by now find that the folder is not theirs: the owner is written before, and read after, the locks are.
     """
+    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    (root / FOLDER / OWNER).write_text(_said(flow_run.get_id()))
     for file in sorted((root / FOLDER).glob("stage-*.lock")):
         with _held(file, say):
             pass
+
+
+def _said(run: str | None) -> str:
+    return run or "no run of Prefect"
 
 
 @contextmanager

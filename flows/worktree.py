@@ -43,10 +43,10 @@ def begin(root: Path, date: str, say: Callable[[str], None]) -> Night:
     names = (date if number == 1 else f"{date}-{number}" for number in count(1))
     candidates = (Night(root, name) for name in names)
     night = next(night for night in candidates if not night.is_committed() and not night.is_elsewhere())
-    stage_locks.wait_for_all(night.folder, say)
     head, _ = origin.latest(root)
     if not night.folder.exists():
         git(root, "worktree", "add", "--quiet", "--force", "-B", night.branch, str(night.folder), head)
+    stage_locks.take_over(night.folder, say)
     git_locks.release_index(night.folder)
     git(night.folder, "reset", "--quiet", "--hard", head)
     share_cache(root, night.folder)

@@ -30,7 +30,8 @@ with temporary_server(url, root) as wait:
     from flows.graph import read_stages
     from flows.night import Night, NightError
     from flows.place import place, short
-    from flows.stage import run_stage
+    from flows.stage import final, run_stage
+    from flows.stage_locks import take_over
     from flows.stage_runs import run_stages
     from flows.workers import others, seen
 
@@ -44,6 +45,12 @@ with temporary_server(url, root) as wait:
         except NightError as error:
             return Completed(message=str(error))
         return Completed(message="all stages ran")
+
+    @flow
+    def start(takes_over):
+        if takes_over:
+            take_over(root, print)
+        return final(run_stage("only", root, place(root), None, return_state=True))
 
     def answer(*states):
         due = FlowRunFilter.model_validate({"tags": {"all_": ["only"]}, "state": {"type": {"any_": ["SCHEDULED"]}}})
@@ -76,6 +83,7 @@ with temporary_server(url, root) as wait:
     found["uninvited"] = [uninvited.type.value, uninvited.message]
     found["once"] = ended(Crashed(message="Gone."), Completed())
     found["twice"] = ended(Crashed(message="Gone."), Crashed(message="Gone again."))
+    found["of a night"] = [(state := start(mine, return_state=True)).name for mine in (True, False)] + [state.message]
 print(json.dumps(found))
 """
 
@@ -115,3 +123,11 @@ def test_a_run_that_was_not_handed_over_is_started_once_more_where_another_clone
     state, message = found["uninvited"]
     assert state == "CRASHED"
     assert "for the workers there alone" in message
+
+
+def test_a_stage_begins_for_the_night_that_started_it_and_not_when_another_one_has_taken_over(
+    found: dict[str, Any],
+) -> None:
+    own, left_behind, message = found["of a night"]
+    assert (own, left_behind) == ("Completed", "Cancelled")
+    assert "another one works in" in message
