@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect.runtime import flow_run
-
 FOLDER = Path(".dvc") / "tmp"  # of the worktree: what is in it goes with it, and git does not see it
 OWNER = "night.txt"
+NO_RUN = "no run of Prefect"
 
 
 class TakenOverError(Exception):
@@ -27,8 +26,8 @@ def alone(stage: str, root: Path, say: Callable[[str], None]) -> Iterator[None]:
     """
     (root / FOLDER).mkdir(exist_ok=True)
     with _held(root / FOLDER / f"stage-{stage.replace('/', '-')}.lock", say):
-        owner, ours = root / FOLDER / OWNER, (flow_run.get_id, flow_run.get_parent_flow_run_id)
-        if owner.exists() and owner.read_text() not in (_said(run()) for run in ours):
+        owner = root / FOLDER / OWNER
+        if owner.exists() and owner.read_text() not in _runs():
             raise TakenOverError(f"The night that started {stage} has ended, and another one works in {root} now.")
         yield
 
@@ -41,14 +40,17 @@ def take_over(root: Path, say: Callable[[str], None]) -> None:
     not begun by now find that the folder is not theirs: the owner is written before, and read after, the locks are.
     """
     (root / FOLDER).mkdir(parents=True, exist_ok=True)
-    (root / FOLDER / OWNER).write_text(_said(flow_run.get_id()))
+    (root / FOLDER / OWNER).write_text(_runs()[0])
     for file in sorted((root / FOLDER).glob("stage-*.lock")):
         with _held(file, say):
             pass
 
 
-def _said(run: str | None) -> str:
-    return run or "no run of Prefect"
+def _runs() -> tuple[str, str]:
+    """Return the ids of the flow run that calls and of its parent."""
+    from prefect.runtime import flow_run  # reads Prefect's settings, which our commands set before
+
+    return flow_run.get_id() or NO_RUN, flow_run.get_parent_flow_run_id() or NO_RUN
 
 
 @contextmanager

@@ -89,6 +89,12 @@ def test_prefect_is_loaded_by_no_stage() -> None:
     assert done.stdout.strip() == "False False"
 
 
+def test_the_commands_load_prefect_only_after_they_have_set_what_it_reads() -> None:
+    code = "import sys, flows.__main__; print('prefect' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_every_stage_of_the_graph_is_a_module_and_every_module_a_stage() -> None:
     graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
     assert set(graph["stages"]) == {path.stem for path in sources("tasks")} - {"__init__"}
