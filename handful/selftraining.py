@@ -1,4 +1,4 @@
-"""Self-training: pool rows that several views of the data agree on, with the labels that they give them."""
+"""Self-training: which rows of the pool to learn from, and with which labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,28 @@ import pandas as pd
 from scipy.special import softmax
 
 from handful import probe
+from handful.diffusion import diffused
+from handful.embedding import embed
 from handful.parameters.learning import ClassBalancedSelfTraining, Probe
 from handful.teacher import Teacher
 
 TINY = 1e-7
 
 
+def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: int) -> np.ndarray:
+    """The numbers of the pool's rows, of so many, that self-training looks at; ascending."""
+    count = max(settings.pool_rows, settings.pool_rows_per_class * classes)
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:count])
+
+
 def guessed(
     teachers: Sequence[Teacher],
     rows: pd.DataFrame,
-    pool: Sequence[Any],
+    contents: Sequence[Any],
     head: Probe,
     settings: ClassBalancedSelfTraining,
-    seed: int,
 ) -> pd.DataFrame:
-    """The rows of the pool to learn from: columns content, label (what was guessed) and weight, index the row's number.
+    """The contents to train an encoder on: columns content, label (what was guessed) and weight, index their number.
 
     What the teachers are surest of teaches a probe on the surface of the contents, their n-grams or pixels. It errs on
     other rows than an encoder does (co-training, Blum & Mitchell 1998), so its opinion is asked too before the surest
@@ -31,9 +38,8 @@ def guessed(
     Args:
         teachers: at least one; all have the same classes.
         rows: what they learned from; columns content, label, weight.
+        contents: of the pool.
     """
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(pool))[: settings.pool_rows])
-    contents = [pool[row] for row in drawn]
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
     classes = np.array(teachers[0].classes_)
     surface = teachers[0].backbone.surface([*rows["content"], *contents])
@@ -45,7 +51,27 @@ def guessed(
         np.concatenate([rows["weight"], learned["weight"]]),
     )
     chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
-    return chosen.assign(content=[contents[row] for row in chosen.index]).set_index(drawn[chosen.index])
+    return chosen.assign(content=[contents[row] for row in chosen.index])
+
+
+def settled(
+    teacher: Teacher, rows: pd.DataFrame, contents: Sequence[Any], settings: ClassBalancedSelfTraining
+) -> pd.DataFrame:
+    """All the contents with what the teacher thinks of them and of those near them; as above.
+
+    Few labels place the border between two classes by chance. The pool shows where rows lie close together, and there
+    no border should run: so an opinion spreads from row to row before it is taken for a label.
+
+    Args:
+        rows: columns content, label; theirs are known.
+        contents: of the pool.
+    """
+    classes = np.array(teacher.classes_)
+    embeddings = embed(teacher.backbone, [*rows["content"], *contents])
+    known = (rows["label"].to_numpy(str)[:, None] == classes).astype(np.float32)
+    opinions = np.concatenate([known, teacher.head.predict_proba(embeddings[len(rows) :])])
+    found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
+    return pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight, "content": contents})
 
 
 def nothing() -> pd.DataFrame:

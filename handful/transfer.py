@@ -84,22 +84,28 @@ def contrastive_fine_tuning(
     """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
 
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
-    backbone as it was and the surface of the contents agree on.
+    backbone as it was and the surface of the contents agree on. Then the probe also learns what all the rows looked
+    at are thought to be.
 
     Returns:
-        the teacher, and those rows of the pool as `selftraining.guessed` gives them, none without self-training.
+        the teacher, and those rows as `selftraining.settled` gives them, index their number in the pool; none without
+        self-training.
     """
     teacher = _drawn_together(backbone, rows, head, settings, seed, what)
     further = settings.self_training
     if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
         return teacher, selftraining.nothing()
+    drawn = selftraining.drawn(len(pool), len(teacher.classes_), further, seed)
+    contents = [pool[row] for row in drawn]
     teachers = [teacher, linear_probe(backbone, rows, head)]
-    guessed = selftraining.guessed(teachers, rows, pool, head, further, seed)
-    together = pd.concat([rows, guessed], ignore_index=True)
+    together = pd.concat([rows, selftraining.guessed(teachers, rows, contents, head, further)], ignore_index=True)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
-    return _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training"), guessed
+    teacher = _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training")
+    settled = selftraining.settled(teacher, rows, contents, further)
+    everything = linear_probe(teacher.backbone, pd.concat([rows, settled], ignore_index=True), head)
+    return replace(everything, kind=settings.kind), settled.set_index(drawn)
 
 
 def _drawn_together(

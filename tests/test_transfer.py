@@ -1,5 +1,6 @@
 """Cross-validation chooses the teacher, and learns nothing from what it holds out."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,12 +51,15 @@ DRAWN_TOGETHER = ContrastiveFineTuning(
 GUESSING = ClassBalancedSelfTraining(
     kind="class_balanced",
     pool_rows=20,
+    pool_rows_per_class=0,
     share=0.5,
     minimum_per_class=2,
     weight=0.5,
     learning_rate=0.001,
     epochs=1,
     minimum_steps=5,
+    neighbours=5,
+    diffusion=0.5,
 )
 
 
@@ -236,24 +240,53 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING})
     pool = [stripes(row % 2 == 0, 500 + row) for row in range(40)]
     unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
-    few = lopsided.head(8)
+    few = lopsided.groupby("label").head(12)  # enough for the pixels to tell the kinds apart, too
     (alone, _), (without_pool, nothing), (with_pool, told) = (
         transfer.contrastive_fine_tuning(BACKBONE, few, rows, FREE, each, 0, "a toy")
         for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
     )
     assert nothing.empty
-    assert told.equals(
-        selftraining.guessed([alone, transfer.linear_probe(BACKBONE, few, FREE)], few, pool, FREE, GUESSING, 0)
-    )
+    assert len(told) == 20
+    assert [row.content for row in told.itertuples()] == [pool[row] for row in told.index]
+    assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
+    assert set(told["weight"]) == {0.5}
+    everything = pd.concat([few, told], ignore_index=True)
+    probe = transfer.linear_probe(with_pool.backbone, everything, FREE)
+    assert np.array_equal(probe.predict_proba(unseen), with_pool.predict_proba(unseen))
     assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
     assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
     assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.8
-    learned = selftraining.guessed([alone], few, pool, FREE, GUESSING, seed=1)
+
+
+def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:
+    few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(20)]
+    alone = transfer.linear_probe(BACKBONE, few, FREE)
+    learned = selftraining.guessed([alone], few, pool, FREE, GUESSING)
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
     assert learned["content"].tolist() == [pool[row] for row in learned.index]
     assert set(learned["weight"]) == {0.5}
-    right = {content: "up" if row % 2 == 0 else "across" for row, content in enumerate(pool)}
-    assert np.mean([right[row.content] == row.label for row in learned.itertuples()]) > 0.8
+    assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in learned.itertuples()]) > 0.8
+
+
+def test_many_classes_have_more_of_the_pool_looked_at() -> None:
+    settings = GUESSING.model_copy(update={"pool_rows_per_class": 3})
+    assert [len(selftraining.drawn(100, classes, settings, seed=0)) for classes in (2, 10, 50)] == [20, 30, 100]
+    numbers = selftraining.drawn(100, 2, settings, seed=1)
+    assert numbers.tolist() == sorted(set(numbers))
+    assert not np.array_equal(numbers, selftraining.drawn(100, 2, settings, seed=2))
+
+
+def test_a_row_in_the_midst_of_another_class_is_settled_as_one_of_it(lopsided: pd.DataFrame) -> None:
+    few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(40)]
+    teacher = transfer.linear_probe(BACKBONE, few, FREE)
+    right = np.array(["across" if row % 2 else "up" for row in range(40)])
+    head = replace(teacher.head, intercept=teacher.head.intercept + np.float32([8.0, 0.0]))
+    biased = replace(teacher, head=head)
+    alone, among_others = (
+        np.mean(selftraining.settled(biased, few, pool, settings)["label"].to_numpy(str) == right)
+        for settings in (GUESSING.model_copy(update={"diffusion": 0.0}), GUESSING)
+    )
+    assert alone < 0.8 < among_others
 
 
 def test_an_opinion_that_finds_a_class_impossible_outweighs_one_that_is_nearly_sure() -> None:

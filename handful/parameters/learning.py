@@ -144,19 +144,25 @@ class NoSelfTraining(Section):
 
 
 class ClassBalancedSelfTraining(Section):
-    """The teacher labels `pool_rows` of the pool and goes on learning from the surest `share` of each guessed class.
+    """The teacher labels rows of the pool and goes on learning from the surest `share` of each guessed class.
 
-    Of a class that is guessed seldom, `minimum_per_class` rows. A guessed label weighs `weight`, a given one 1.
+    It looks at `pool_rows` of the pool, or at `pool_rows_per_class` for each class where that is more. Of a class that
+    is guessed seldom, it learns from `minimum_per_class` rows. A guessed label weighs `weight`, a given one 1. In the
+    end the head learns all rows looked at; the share `diffusion` of what each is taken for comes of its nearest
+    `neighbours`.
     """
 
     kind: Literal["class_balanced"]
     pool_rows: Count
+    pool_rows_per_class: Annotated[int, Field(ge=0)]
     share: Annotated[float, Field(gt=0.0, le=1.0)]
     minimum_per_class: Count
     weight: Positive
     learning_rate: Positive
     epochs: Count
     minimum_steps: Count
+    neighbours: Count
+    diffusion: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discriminator="kind")]
