@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from handful import lineage
 from handful.text import checkpoints
-from handful.text.drafts import Draft, random_of
+from handful.text.drafts import Draft, company
 from handful.text.parameters import LanguageModelGeneration
 from handful.text.templates import readable
 
@@ -25,16 +24,11 @@ def generated(
         BackboneError: the checkpoint cannot be loaded.
     """
     prompts, owners = [], []
-    for label, group in labelled.sort_values("id").groupby("label"):
-        ids, contents = group["id"].tolist(), group["content"].tolist()
-        for own, parent in enumerate(ids):
-            others = np.delete(np.arange(len(ids)), own)
-            for number in range(rows_per_example):
-                random = random_of(seed, parent, operation.kind, number)
-                # The row itself comes last: a prompt that is too long loses its beginning.
-                chosen = [*random.permutation(others)[: operation.examples - 1].tolist(), own]
-                prompts.append(prompt(operation.prompt, str(label), [contents[row] for row in chosen]))
-                owners.append((str(label), lineage.joined(ids[row] for row in chosen)))
+    for label, rows, _ in company(labelled, operation.examples, operation.kind, rows_per_example, seed):
+        own, *others = rows["content"]
+        # The row itself comes last: a prompt that is too long loses its beginning.
+        prompts.append(prompt(operation.prompt, label, [*others, own]))
+        owners.append((label, lineage.joined(rows["id"])))
     writer = checkpoints.load(operation.name, "language")
     written = writer.write(prompts, 1, operation.decoding, operation.max_tokens, seed)
     return [

@@ -1,14 +1,14 @@
 """Markov generation: texts written unit by unit, as a few texts of one class would go on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from handful import lineage
 from handful.text import units
-from handful.text.drafts import Draft, random_of
+from handful.text.drafts import Draft, company
 from handful.text.parameters import MarkovGeneration
 
 BEGIN, END = "<begin>", "<end>"  # no units: a unit of that spelling would only begin or end a text, too
@@ -22,19 +22,13 @@ def generated(labelled: pd.DataFrame, operation: MarkovGeneration, rows_per_exam
     All rows of the chain are parents, so there are few: with all of the class no row would be left in a fold.
     """
     drafts = []
-    for label, group in labelled.sort_values("id").groupby("label"):
-        ids, contents = group["id"].tolist(), group["content"].tolist()
-        for own, parent in enumerate(ids):
-            others = np.delete(np.arange(len(ids)), own)
-            for number in range(rows_per_example):
-                random = random_of(seed, parent, operation.kind, number)
-                chosen = [own, *random.permutation(others)[: operation.parents - 1].tolist()]
-                text = _written(chain([contents[row] for row in chosen], operation.order), operation.order, random)
-                drafts.append(Draft(text, str(label), lineage.joined(ids[row] for row in chosen), operation.kind))
+    for label, rows, random in company(labelled, operation.parents, operation.kind, rows_per_example, seed):
+        text = _written(chain(rows["content"], operation.order), operation.order, random)
+        drafts.append(Draft(text, label, lineage.joined(rows["id"]), operation.kind))
     return drafts
 
 
-def chain(contents: Sequence[str], order: int) -> Chain:
+def chain(contents: Iterable[str], order: int) -> Chain:
     """How often each unit follows each context of up to `order` units; the empty context holds all units."""
     follows: Chain = defaultdict(Counter)
     for content in contents:
