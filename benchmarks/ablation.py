@@ -30,6 +30,7 @@ class Step:
     further: tuple[Values, ...] = ()  # operations that the parameter file does not have
     pruning: str = "none"
     self_training: bool = True
+    diffusion: bool = True
     linear: bool = False  # the linear student, not the default one
 
 
@@ -51,7 +52,8 @@ STEPS = (
     ),
     Step("(+ noise pruning, by the gate)", "teacher", pruning="cleanlab"),
     Step("+ contrastive fine-tuning", "teacher", candidates=None, self_training=False),
-    Step("+ self-training: the teacher", "teacher", candidates=None),
+    Step("+ self-training", "teacher", candidates=None, diffusion=False),
+    Step("+ what near rows are thought to be: the teacher", "teacher", candidates=None),
     Step("distilled: the linear student", "student", candidates=None, linear=True),
     Step("distilled: the default student", "student", candidates=None),
 )
@@ -94,8 +96,10 @@ def changed(values: Values, step: Step) -> Values:
     augment["operations"] = [*_left_in(augment["operations"], step.operations), *step.further]
     transfer["candidates"] = _left_in(transfer["candidates"], step.candidates)
     for candidate in transfer["candidates"]:
-        if not step.self_training and "self_training" in candidate:
+        if "self_training" in candidate and not step.self_training:
             candidate["self_training"] = {"kind": "none"}
+        elif "self_training" in candidate and not step.diffusion:
+            candidate["self_training"]["diffusion"] = 0.0
     if step.linear:
         # With the settings of the default student, as far as it shares them.
         shared = {name: distill["students"][0][name] for name in LinearStudent.model_fields}

@@ -23,7 +23,7 @@ import handful
 from benchmarks import ablation, fewshot, folders, peers, pipeline, results
 from handful import parameters
 from handful.errors import DataError
-from handful.parameters.learning import ContrastiveFineTuning
+from handful.parameters.learning import ClassBalancedSelfTraining, ContrastiveFineTuning
 from tasks import augment, distill, ingest, pretrain_transfer, select, validate
 
 ROOT = Path(__file__).parents[1]
@@ -279,8 +279,8 @@ def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> 
     steps = {step.name: step for step in ablation.STEPS}
     given = {name: parameters.parse(ablation.changed(values, step), name) for name, step in steps.items()}
     # The default student is made of the whole teacher.
-    assert given.pop("distilled: the default student") == given["+ self-training: the teacher"]
-    assert given["+ self-training: the teacher"] == parameters.parse(values, "params.yaml")
+    whole = given["+ what near rows are thought to be: the teacher"]
+    assert given.pop("distilled: the default student") == whole == parameters.parse(values, "params.yaml")
     first = given.pop("frozen backbone, logistic regression")
     assert first == given["+ the pool's confident rows, by the gate"]
     assert len({one.model_dump_json() for one in given.values()}) == len(given)
@@ -288,6 +288,10 @@ def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> 
     fine_tuned = given["+ contrastive fine-tuning"].pretrain_transfer.candidates[0]
     assert isinstance(fine_tuned, ContrastiveFineTuning)
     assert fine_tuned.self_training.kind == "none"
+    self_trained = given["+ self-training"].pretrain_transfer.candidates[0]
+    assert isinstance(self_trained, ContrastiveFineTuning)
+    assert isinstance(self_trained.self_training, ClassBalancedSelfTraining)
+    assert self_trained.self_training.diffusion == 0
 
 
 def test_the_ablation_prints_its_tables_alone_and_names_what_failed(
