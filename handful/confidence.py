@@ -9,27 +9,31 @@ import pandas as pd
 from handful import calibration, crossvalidation, probe
 from handful.embedding import embed
 from handful.teacher import Teacher
-from handful.transfer import Start
+from handful.transfer import Start, Trained
 
 FOLDS = 4
 ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
 POOL_ROWS = 500  # plenty for a mean
+FEWEST_ROWS = 100  # for one
 
 
-def moderated(teacher: Teacher, start: Start, labelled: pd.DataFrame, accuracy: float | None) -> Teacher:
+def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: float | None) -> Teacher:
     """The teacher at the temperature at which it is, on average over the pool, as sure as `expected` allows.
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
     how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
-    own kind on fewer rows. Its guesses stay. Without a pool the teacher does too.
+    own kind on fewer rows. Its guesses stay. Without a pool the teacher does too. Of the pool those rows are asked
+    that it did not learn from, where there are enough: it is surer of the others.
 
     Args:
         labelled: columns content, label.
         accuracy: the teacher's kind in cross-validation, if it was examined.
     """
-    if not len(start.pool):
+    teacher, every = trained.teacher, np.arange(len(start.pool))
+    if not len(every):
         return teacher
-    drawn = np.random.default_rng(start.seed).permutation(len(start.pool))[:POOL_ROWS]
+    unseen = np.setdiff1d(every, trained.guessed.index)
+    drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
     logits = teacher.head.logits(embed(teacher.backbone, [start.pool[row] for row in np.sort(drawn)]))
     believed = calibration.confidence(logits, 1.0)
     shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from handful import probe
+from handful import calibration, probe
 from handful.diffusion import diffused
-from handful.embedding import embed
 from handful.parameters.learning import ClassBalancedSelfTraining, Probe
 from handful.teacher import Teacher
 
@@ -55,23 +54,35 @@ def guessed(
 
 
 def settled(
-    teacher: Teacher, rows: pd.DataFrame, contents: Sequence[Any], settings: ClassBalancedSelfTraining
-) -> pd.DataFrame:
-    """All the contents with what the teacher thinks of them and of those near them; as above.
+    embeddings: np.ndarray, rows: pd.DataFrame, learned: pd.DataFrame, head: Probe, settings: ClassBalancedSelfTraining
+) -> tuple[probe.Head, np.ndarray]:
+    """What all contents are thought to be in the end, strings [contents], and the head that has learned it.
 
     Few labels place the border between two classes by chance. The pool shows where rows lie close together, and there
     no border should run: so an opinion spreads from row to row before it is taken for a label.
 
     Args:
-        rows: columns content, label; theirs are known.
-        contents: of the pool.
+        embeddings: float32 [rows + contents, d], of an encoder that was trained on `rows` and `learned`.
+        rows: columns label, weight; their labels are known.
+        learned: what `guessed` gave.
     """
-    classes = np.array(teacher.classes_)
-    embeddings = embed(teacher.backbone, [*rows["content"], *contents])
-    known = (rows["label"].to_numpy(str)[:, None] == classes).astype(np.float32)
-    opinions = np.concatenate([known, teacher.head.predict_proba(embeddings[len(rows) :])])
-    found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
-    return pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight, "content": contents})
+    first, of_contents = len(rows), embeddings[len(rows) :]
+    known, weights = rows["label"].to_numpy(str), rows["weight"].to_numpy(float)
+    taught = np.concatenate([np.arange(first), first + learned.index])
+    before = probe.fit(
+        embeddings[taught],
+        np.concatenate([known, learned["label"].to_numpy(str)]),
+        head.inverse_regularisation,
+        np.concatenate([weights, learned["weight"]]),
+    )
+    classes = np.array(before.classes)
+    opinions = np.concatenate([known[:, None] == classes, before.predict_proba(of_contents)]).astype(np.float32)
+    found = classes[diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[first:].argmax(axis=1)]
+    labels, weights = np.concatenate([known, found]), np.append(weights, np.full(len(found), settings.weight))
+    after = probe.fit(embeddings, labels, head.inverse_regularisation, weights)
+    # Who learns what he himself has said becomes surer of it, but not righter.
+    sure = calibration.confidence(before.logits(of_contents), 1.0)
+    return after.at(calibration.temperature_for(after.logits(of_contents), sure)), found
 
 
 def nothing() -> pd.DataFrame:

@@ -88,32 +88,31 @@ def contrastive_fine_tuning(
     at are thought to be.
 
     Returns:
-        the teacher, and those rows as `selftraining.settled` gives them, index their number in the pool; none without
-        self-training.
+        the teacher, and those rows: columns label (what they were taken for), weight and content, index their number
+        in the pool; none without self-training.
     """
-    teacher = _drawn_together(backbone, rows, head, settings, seed, what)
-    further = settings.self_training
+    tuned = _drawn_together(backbone, rows, settings, seed, what)
+    teacher, further = replace(linear_probe(tuned, rows, head), kind=settings.kind), settings.self_training
     if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
         return teacher, selftraining.nothing()
     drawn = selftraining.drawn(len(pool), len(teacher.classes_), further, seed)
     contents = [pool[row] for row in drawn]
-    teachers = [teacher, linear_probe(backbone, rows, head)]
-    together = pd.concat([rows, selftraining.guessed(teachers, rows, contents, head, further)], ignore_index=True)
+    learned = selftraining.guessed([teacher, linear_probe(backbone, rows, head)], rows, contents, head, further)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
-    teacher = _drawn_together(teacher.backbone, together, head, onwards, seed, f"{what}, self-training")
-    settled = selftraining.settled(teacher, rows, contents, further)
-    everything = linear_probe(teacher.backbone, pd.concat([rows, settled], ignore_index=True), head)
-    return replace(everything, kind=settings.kind), settled.set_index(drawn)
+    tuned = _drawn_together(tuned, pd.concat([rows, learned]), onwards, seed, f"{what}, self-training")
+    embeddings = embed(tuned, [*rows["content"], *contents])
+    finished, labels = selftraining.settled(embeddings, rows, learned, head, further)
+    told = pd.DataFrame({"label": labels, "weight": further.weight, "content": contents}, index=drawn)
+    return Teacher(tuned, finished, settings.kind), told
 
 
 def _drawn_together(
-    backbone: Backbone, rows: pd.DataFrame, head: Probe, settings: ContrastiveFineTuning, seed: int, what: str
-) -> Teacher:
+    backbone: Backbone, rows: pd.DataFrame, settings: ContrastiveFineTuning, seed: int, what: str
+) -> Backbone:
     contents, weights = rows["content"].tolist(), rows["weight"].to_numpy(float)
-    tuned = contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
-    return replace(linear_probe(tuned, rows, head), kind=settings.kind)
+    return contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from handful import confidence, parameters
 from handful.image import backbone as image_backbone
 from handful.image.backbone import Backbone
-from handful.transfer import Start, linear_probe
+from handful.transfer import Start, Trained, linear_probe
 from tests.images import stripes
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +46,7 @@ def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_be
     # Labels by chance: a probe learns them by heart and gets half of the held-out ones right.
     chance = labelled.assign(label=np.random.default_rng(1).permutation(labelled["label"]))
     overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
-    moderated = confidence.moderated(overconfident, start, chance, None)
+    moderated = confidence.moderated(Trained(overconfident), start, chance, None)
     before, after = (teacher.predict_proba(start.pool) for teacher in (overconfident, moderated))
     shown = confidence._held_out_accuracy(start, chance)
     assert shown < before.max(axis=1).mean()
@@ -58,11 +58,26 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
     start: Start, labelled: pd.DataFrame
 ) -> None:
     shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
-    moderated = confidence.moderated(shy, start, labelled, 0.9)
+    moderated = confidence.moderated(Trained(shy), start, labelled, 0.9)
     assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
 
 
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
     teacher = linear_probe(start.backbone, labelled, start.head)
-    assert confidence.moderated(teacher, Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
+    assert confidence.moderated(Trained(teacher), Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
+
+
+def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_enough(
+    start: Start, labelled: pd.DataFrame
+) -> None:
+    pool = [*start.pool, *(stripes(row % 2 == 1, 200 + row, side=12) for row in range(100))]
+    larger = Start(start.backbone, pool, start.head, 0)
+    teacher = linear_probe(start.backbone, labelled, start.head)
+    for learned, asked in ((range(100, 200), range(100)), (range(100), range(100, 200)), (range(150), range(200))):
+        told = pd.DataFrame({"label": "left", "weight": 1.0, "content": [pool[row] for row in learned]}, index=learned)
+        moderated = confidence.moderated(Trained(teacher, guessed=told), larger, labelled, 0.9)
+        sure = moderated.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
+        believed = teacher.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
+        shown = max(confidence._held_out_accuracy(larger, labelled), 0.9)
+        assert sure == pytest.approx(confidence.expected(shown, float(believed)), abs=1e-3)

@@ -1,13 +1,12 @@
 """Cross-validation chooses the teacher, and learns nothing from what it holds out."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from handful import lineage, selftraining, transfer
+from handful import lineage, probe, selftraining, transfer
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
 from handful.parameters.learning import (
@@ -250,9 +249,9 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert [row.content for row in told.itertuples()] == [pool[row] for row in told.index]
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
     assert set(told["weight"]) == {0.5}
-    everything = pd.concat([few, told], ignore_index=True)
-    probe = transfer.linear_probe(with_pool.backbone, everything, FREE)
-    assert np.array_equal(probe.predict_proba(unseen), with_pool.predict_proba(unseen))
+    again = transfer.linear_probe(with_pool.backbone, pd.concat([few, told], ignore_index=True), FREE)
+    assert again.predict(unseen) == with_pool.predict(unseen)
+    assert with_pool.kind == alone.kind == "contrastive_fine_tuning"
     assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
     assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
     assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.8
@@ -276,17 +275,32 @@ def test_many_classes_have_more_of_the_pool_looked_at() -> None:
     assert not np.array_equal(numbers, selftraining.drawn(100, 2, settings, seed=2))
 
 
-def test_a_row_in_the_midst_of_another_class_is_settled_as_one_of_it(lopsided: pd.DataFrame) -> None:
-    few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(40)]
-    teacher = transfer.linear_probe(BACKBONE, few, FREE)
-    right = np.array(["across" if row % 2 else "up" for row in range(40)])
-    head = replace(teacher.head, intercept=teacher.head.intercept + np.float32([8.0, 0.0]))
-    biased = replace(teacher, head=head)
-    alone, among_others = (
-        np.mean(selftraining.settled(biased, few, pool, settings)["label"].to_numpy(str) == right)
-        for settings in (GUESSING.model_copy(update={"diffusion": 0.0}), GUESSING)
-    )
-    assert alone < 0.8 < among_others
+def on_a_circle(*degrees: float) -> np.ndarray:
+    return np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))], axis=1).astype(np.float32)
+
+
+def test_the_border_between_classes_goes_where_no_rows_are() -> None:
+    rows = pd.DataFrame({"label": ["low", "high"], "weight": 1.0})
+    low, high = np.arange(38, 55), np.arange(75, 90)
+    embeddings, right = on_a_circle(10, 88, *low, *high), np.repeat(["low", "high"], [len(low), len(high)])
+    shares = []
+    for share in (0.0, 0.8):
+        settings = GUESSING.model_copy(update={"diffusion": share, "neighbours": 9})
+        head, labels = selftraining.settled(embeddings, rows, selftraining.nothing(), FREE, settings)
+        shares.append(np.mean(labels == right))
+        assert np.array_equal(head.predict(embeddings[2:]), labels)
+    assert shares[0] < 0.9
+    assert shares[1] == 1
+
+
+def test_a_head_is_no_surer_of_what_it_said_itself() -> None:
+    rows = pd.DataFrame({"label": ["low", "high"], "weight": 1.0})
+    embeddings = on_a_circle(0, 90, *range(1, 90))
+    before = probe.fit(embeddings[:2], rows["label"].to_numpy(str), 10.0)
+    settings = Probe(inverse_regularisation=10.0)
+    after, _ = selftraining.settled(embeddings, rows, selftraining.nothing(), settings, GUESSING)
+    sure = [head.predict_proba(embeddings[2:]).max(axis=1).mean() for head in (before, after)]
+    assert sure[0] == pytest.approx(sure[1], abs=1e-3)
 
 
 def test_an_opinion_that_finds_a_class_impossible_outweighs_one_that_is_nearly_sure() -> None:
