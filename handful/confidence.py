@@ -14,7 +14,7 @@ from handful.transfer import Start, Trained
 FOLDS = 4
 ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
 POOL_ROWS = 500  # plenty for a mean
-FEWEST_ROWS = 100  # for one
+FEWEST_ROWS = 100  # that were not learned; where there are fewer, chance would decide, and all rows are asked
 
 
 def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: float | None) -> Teacher:

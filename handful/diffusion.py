@@ -1,12 +1,14 @@
 """Diffusion: what a row is thought to be spreads to the rows that lie near it."""
 
+import math
+
 import numpy as np
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 from threadpoolctl import threadpool_limits
 
 TEMPERATURE = 0.1  # of the cosine; nearer neighbours count more
-STEPS = 50  # of which each adds less than `share` of the one before
+REMAINDER = 1e-4  # a further step would change no more than this share of what the first one changed
 
 
 def diffused(embeddings: np.ndarray, opinions: np.ndarray, neighbours: int, share: float) -> np.ndarray:
@@ -25,17 +27,17 @@ def diffused(embeddings: np.ndarray, opinions: np.ndarray, neighbours: int, shar
     Returns:
         float32 [n, classes], rows sum to 1.
     """
-    if len(embeddings) < 2:
+    if len(embeddings) < 2 or not share:
         return opinions
     spread, heard = _graph(embeddings, min(neighbours, len(embeddings) - 1)), opinions
-    for _ in range(STEPS):
+    for _ in range(math.ceil(math.log(REMAINDER) / math.log(share))):
         heard = share * (spread @ heard) + (1 - share) * opinions
     return np.asarray(heard / heard.sum(axis=1, keepdims=True), np.float32)
 
 
 def _graph(embeddings: np.ndarray, neighbours: int) -> sparse.csr_array:
     """The affinities of near rows, divided by the roots of what both have in all; sparse [n, n]."""
-    with threadpool_limits(1):  # one order of summing, so that a seed gives the same rows on any machine's cores
+    with threadpool_limits(1):  # one order of summing on any number of cores
         near = sparse.csr_array(kneighbors_graph(embeddings, neighbours, mode="distance", metric="sqeuclidean"))
     near.data = np.exp(-near.data / (2 * TEMPERATURE))  # half the squared distance is 1 - cosine
     affinity = near.maximum(near.T)

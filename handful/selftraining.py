@@ -43,20 +43,15 @@ def guessed(
     classes = np.array(teachers[0].classes_)
     surface = teachers[0].backbone.surface([*rows["content"], *contents])
     learned = _surest(classes, agreed(opinions), settings)
-    view = probe.fit(
-        surface[np.concatenate([np.arange(len(rows)), len(rows) + learned.index])],
-        np.concatenate([rows["label"].to_numpy(str), learned["label"].to_numpy(str)]),
-        head.inverse_regularisation,
-        np.concatenate([rows["weight"], learned["weight"]]),
-    )
+    view = _learned(surface, rows, learned, head)
     chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
     return chosen.assign(content=[contents[row] for row in chosen.index])
 
 
 def settled(
     embeddings: np.ndarray, rows: pd.DataFrame, learned: pd.DataFrame, head: Probe, settings: ClassBalancedSelfTraining
-) -> tuple[probe.Head, np.ndarray]:
-    """What all contents are thought to be in the end, strings [contents], and the head that has learned it.
+) -> tuple[probe.Head, pd.DataFrame]:
+    """A head that has learned all contents, and what they were taken for: columns label and weight.
 
     Few labels place the border between two classes by chance. The pool shows where rows lie close together, and there
     no border should run: so an opinion spreads from row to row before it is taken for a label.
@@ -66,23 +61,17 @@ def settled(
         rows: columns label, weight; their labels are known.
         learned: what `guessed` gave.
     """
-    first, of_contents = len(rows), embeddings[len(rows) :]
-    known, weights = rows["label"].to_numpy(str), rows["weight"].to_numpy(float)
-    taught = np.concatenate([np.arange(first), first + learned.index])
-    before = probe.fit(
-        embeddings[taught],
-        np.concatenate([known, learned["label"].to_numpy(str)]),
-        head.inverse_regularisation,
-        np.concatenate([weights, learned["weight"]]),
-    )
+    contents = embeddings[len(rows) :]
+    before = _learned(embeddings, rows, learned, head)
     classes = np.array(before.classes)
-    opinions = np.concatenate([known[:, None] == classes, before.predict_proba(of_contents)]).astype(np.float32)
-    found = classes[diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[first:].argmax(axis=1)]
-    labels, weights = np.concatenate([known, found]), np.append(weights, np.full(len(found), settings.weight))
-    after = probe.fit(embeddings, labels, head.inverse_regularisation, weights)
+    known = rows["label"].to_numpy(str)[:, None] == classes
+    opinions = np.concatenate([known, before.predict_proba(contents)]).astype(np.float32)
+    found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
+    told = pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight})
+    after = _learned(embeddings, rows, told, head)
     # Who learns what he himself has said becomes surer of it, but not righter.
-    sure = calibration.confidence(before.logits(of_contents), 1.0)
-    return after.at(calibration.temperature_for(after.logits(of_contents), sure)), found
+    sure = calibration.confidence(before.logits(contents), 1.0)
+    return after.at(calibration.temperature_for(after.logits(contents), sure)), told
 
 
 def nothing() -> pd.DataFrame:
@@ -118,3 +107,11 @@ def _surest(classes: np.ndarray, probabilities: np.ndarray, settings: ClassBalan
     """Label and weight of the chosen rows; the index holds their numbers."""
     rows = surest(probabilities, settings.share, settings.minimum_per_class)
     return pd.DataFrame({"label": classes[probabilities[rows].argmax(axis=1)], "weight": settings.weight}, index=rows)
+
+
+def _learned(features: Any, rows: pd.DataFrame, told: pd.DataFrame, head: Probe) -> probe.Head:
+    """A probe that has learned `rows`, which come first in `features`, and the contents after them that are `told`."""
+    both = pd.concat([rows, told])
+    taught = np.concatenate([np.arange(len(rows)), len(rows) + told.index])
+    labels, weights = both["label"].to_numpy(str), both["weight"].to_numpy(float)
+    return probe.fit(features[taught], labels, head.inverse_regularisation, weights)

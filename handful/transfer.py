@@ -103,9 +103,8 @@ def contrastive_fine_tuning(
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
     tuned = _drawn_together(tuned, pd.concat([rows, learned]), onwards, seed, f"{what}, self-training")
     embeddings = embed(tuned, [*rows["content"], *contents])
-    finished, labels = selftraining.settled(embeddings, rows, learned, head, further)
-    told = pd.DataFrame({"label": labels, "weight": further.weight, "content": contents}, index=drawn)
-    return Teacher(tuned, finished, settings.kind), told
+    finished, told = selftraining.settled(embeddings, rows, learned, head, further)
+    return Teacher(tuned, finished, settings.kind), told.assign(content=contents).set_index(drawn)
 
 
 def _drawn_together(

@@ -26,16 +26,17 @@ def test_one_row_that_is_known_tells_all_that_hang_together_with_it() -> None:
     assert found.argmax(axis=1).tolist() == [0] * 5 + [1] * 5
 
 
-def test_it_ends_where_the_equation_of_its_source_does() -> None:
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_it_ends_where_the_equation_of_its_source_does(share: float) -> None:
     random = np.random.default_rng(0)
     rows = random.normal(size=(12, 4)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     given = random.dirichlet([1, 1, 1], 12).astype(np.float32)
     affinity = np.exp((rows @ rows.T - 1) / 0.1) * (1 - np.eye(12))  # with eleven neighbours all are joined
     roots = np.sqrt(affinity.sum(axis=1))
-    exact = np.linalg.solve(np.eye(12) - 0.6 * affinity / np.outer(roots, roots), 0.4 * given)
+    exact = np.linalg.solve(np.eye(12) - share * affinity / np.outer(roots, roots), (1 - share) * given)
     wanted = exact / exact.sum(axis=1, keepdims=True)
-    assert diffused(rows, given, neighbours=100, share=0.6) == pytest.approx(wanted, abs=1e-4)
+    assert diffused(rows, given, neighbours=100, share=share) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_nothing_spreads_where_the_share_is_zero_or_a_row_is_alone() -> None:
