@@ -17,6 +17,7 @@ log = logging.getLogger("handful.batches")
 Collate = Callable[[Sequence[Any]], Mapping[str, Tensor]]
 T = TypeVar("T")
 RandomState = tuple[Tensor, Tensor | None]
+BF16 = ("amx_bf16", "avx512_bf16")  # what a processor may have that multiplies bf16 faster than full precision
 
 
 def device() -> torch.device:
@@ -28,10 +29,10 @@ def arithmetic(device_type: str) -> str:
     """How a device of that type multiplies here; what was computed one way is not, to the last bit, the other's.
 
     Returns:
-        `cuda`, in bf16; `cpu-bf16` on a processor with units for that (AMX), where it takes half of the time; `cpu`.
+        `cuda`, in bf16; `cpu-bf16` on a processor with instructions for that, where it takes half of the time; `cpu`.
     """
-    has_units = device_type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
-    return "cpu-bf16" if has_units else device_type
+    can = torch.cpu.get_capabilities()
+    return "cpu-bf16" if device_type == "cpu" and any(can.get(name) for name in BF16) else device_type
 
 
 def autocast(enabled: bool = True) -> torch.autocast:

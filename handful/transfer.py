@@ -147,15 +147,17 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
         trained = _train(first, start, training, None, None, "training on all rows")
         return trained, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
+    folds = folds[: parameters.folds_examined]
+    truth = _codes(labelled)[np.concatenate([held for _, held in folds])]
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
         probabilities, epochs = _held_out_probabilities(candidate, start, training, labelled, folds)
-        correct = (probabilities.argmax(axis=1) == _codes(labelled)).astype(float)
+        correct = (probabilities.argmax(axis=1) == truth).astype(float)
         gain = crossvalidation.paired_gain(correct, best_correct) if number else crossvalidation.Gain(0.0, 0.0)
         if number == 0 or gain.clears(parameters.minimum_gain):
             best, best_correct = number, correct
         epochs_of.append(epochs)
-        records.append(_record(candidate.kind, probabilities, labelled, gain))
+        records.append(_record(candidate.kind, probabilities, truth, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
     trained = _train(parameters.candidates[best], start, training, epochs_of[best], None, "training on all rows")
@@ -199,16 +201,15 @@ def _held_out_probabilities(
     labelled: pd.DataFrame,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, int]:
-    """float32 [labelled, classes], each row predicted while held out; and the median of the folds' best epochs."""
-    probabilities = np.zeros((len(labelled), labelled["label"].nunique()), np.float32)
-    epochs = []
+    """float32 [held out, classes], fold after fold; and the median of the folds' best epochs."""
+    probabilities, epochs = [], []
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
         trained = _train(candidate, start, rows, None, held_out, what)
         epochs.append(trained.epochs)
-        probabilities[held] = trained.teacher.predict_proba(held_out["content"].tolist())
-    return probabilities, int(np.median(epochs))
+        probabilities.append(trained.teacher.predict_proba(held_out["content"].tolist()))
+    return np.concatenate(probabilities), int(np.median(epochs))
 
 
 def _learnable(training: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:
@@ -227,13 +228,12 @@ def _codes(labelled: pd.DataFrame) -> np.ndarray:
     return np.unique(labelled["label"].to_numpy(str), return_inverse=True)[1]
 
 
-def _record(kind: str, probabilities: np.ndarray, labelled: pd.DataFrame, gain: crossvalidation.Gain) -> dict[str, Any]:
-    codes = _codes(labelled)
-    true = np.maximum(probabilities[np.arange(len(codes)), codes], TINY)
+def _record(kind: str, probabilities: np.ndarray, truth: np.ndarray, gain: crossvalidation.Gain) -> dict[str, Any]:
+    likelihoods = np.maximum(probabilities[np.arange(len(truth)), truth], TINY)
     return {
         "kind": kind,
-        "accuracy": float((probabilities.argmax(axis=1) == codes).mean()),
-        "log_loss": float(-np.log(true).mean()),
+        "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
+        "log_loss": float(-np.log(likelihoods).mean()),
         "gain": gain.mean,
         "standard_error": gain.standard_error,
         "reason": None,

@@ -195,12 +195,12 @@ OTHER_PACKAGES = """
 import sys
 import ray
 import torch
-from handful import compute, errors
+from handful import batches, compute, errors
 from test_compute import settings, squares
 
 ray.init("local", include_dashboard=False, log_to_driver=False)
 sys.path.insert(0, sys.argv[1])  # seen by this process alone, like the next two lines
-has_units = torch.cpu.get_capabilities().get("amx_bf16", False)
+has_units = batches.arithmetic("cpu") == "cpu-bf16"
 torch.cpu.get_capabilities = lambda: {"amx_bf16": not has_units}
 with compute.running(settings(actors=1)):
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handful import lineage, probe, selftraining, transfer
+from handful import crossvalidation, lineage, probe, selftraining, transfer
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
 from handful.parameters.learning import (
@@ -75,6 +75,7 @@ def parameters(*candidates: Transfer, minimum_rows: int = 0) -> PretrainTransfer
         candidates=candidates,
         minimum_rows=minimum_rows,
         folds=3,
+        folds_examined=3,
         minimum_gain=0.5,
     )
 
@@ -121,6 +122,17 @@ def accuracy(training: pd.DataFrame) -> float:
     """The cross-validated accuracy of the probe; it stands twice, for one candidate alone is not cross-validated."""
     _, (record, _) = choose(training, parameters(FROZEN, FROZEN), FREE, seed=0)
     return float(record["accuracy"])
+
+
+def test_only_the_folds_that_are_asked_for_are_held_out(unlearnable: pd.DataFrame) -> None:
+    labels = unlearnable["label"].to_numpy(str)
+    training, held = crossvalidation.splits(labels, 3, 1, seed=0)[0]
+    teacher = transfer.linear_probe(BACKBONE, unlearnable.iloc[training], FREE)
+    expected = np.mean(np.array(teacher.predict(unlearnable["content"].iloc[held].tolist())) == labels[held])
+    one = parameters(FROZEN, FROZEN).model_copy(update={"folds_examined": 1})
+    _, records = choose(unlearnable, one, FREE, seed=0)
+    assert [record["accuracy"] for record in records] == pytest.approx([expected, expected])
+    assert expected != pytest.approx(accuracy(unlearnable))
 
 
 def test_the_children_of_a_held_out_row_are_not_learned_from(unlearnable: pd.DataFrame) -> None:

@@ -196,13 +196,15 @@ class PretrainTransfer(Section):
     """How the backbone is adapted to the pool, and how the teacher is made: the first candidate, unless another wins.
 
     A later candidate wins by a gain of more than `minimum_gain` standard errors in cross-validation. Fewer labelled
-    rows than `minimum_rows` cannot tell the candidates apart: then the first is taken without cross-validation.
+    rows than `minimum_rows` cannot tell the candidates apart: then the first is taken without cross-validation. Each of
+    the `folds_examined` trains every candidate once more; of `folds` parts so many are held out, one after the other.
     """
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
     minimum_rows: Annotated[int, Field(ge=0)]
     folds: Annotated[int, Field(ge=2, le=20)]
+    folds_examined: Annotated[int, Field(ge=1, le=20)]
     minimum_gain: Annotated[float, Field(ge=0.0)]
 
 
