@@ -11,7 +11,7 @@ from flows.space import Choice, Number, Section, SweepError
 
 FILE = "sweep.yaml"
 SECTIONS = ("backbone", "probe", "augment", "select", "pretrain_transfer")
-MEASURING = ("select.prune_noise", "pretrain_transfer.folds", "pretrain_transfer.minimum_rows")
+MEASURING = ("select.prune_noise", "pretrain_transfer.folds", "pretrain_transfer.minimum_rows_per_class")
 
 
 def _free(key: str) -> str:

@@ -38,7 +38,7 @@ def fine_tune(
     tuned.freeze(settings.frozen_layers)
     network = tuned.module.to(device()).train()
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    steps = _number_of_steps(len(contents), len(np.unique(labels)), settings)
+    steps = _number_of_steps(float(weights.sum()), len(np.unique(labels)), settings)
     optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="linear"
@@ -59,8 +59,12 @@ def fine_tune(
     return tuned
 
 
-def _number_of_steps(rows: int, classes: int, settings: ContrastiveFineTuning) -> int:
-    """The most of what the settings ask for: passes over the rows, steps for the rows of a class, steps at all."""
+def _number_of_steps(rows: float, classes: int, settings: ContrastiveFineTuning) -> int:
+    """The most of what the settings ask for: passes over the rows, steps for the rows of a class, steps at all.
+
+    Args:
+        rows: the sum of their weights; a row that is worth half of another is drawn half as often.
+    """
     passes = settings.epochs * rows / settings.batch_size
     return math.ceil(max(passes, settings.steps_per_root * math.sqrt(rows / classes), settings.minimum_steps))
 

@@ -137,11 +137,11 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
     The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
-    best before it. One candidate alone, or fewer than `minimum_rows` labelled rows, are not cross-validated: the
-    record then has the reason, and no numbers.
+    best before it. One candidate alone, or fewer labelled rows than `minimum_rows_per_class` times the classes, are not
+    cross-validated: the record then has the reason, and no numbers.
     """
     labelled = training[training["origin_kind"] == "labelled"]
-    if reason := _unexamined(parameters, len(labelled)):
+    if reason := _unexamined(parameters, labelled["label"]):
         first = parameters.candidates[0]
         log.info("%s, not cross-validated: %s", first.kind, reason)
         trained = _train(first, start, training, None, None, "training on all rows")
@@ -164,12 +164,13 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
     return trained, records
 
 
-def _unexamined(parameters: PretrainTransfer, rows: int) -> str | None:
-    """Why the candidates are not cross-validated on so many labelled rows, as the end of a sentence."""
+def _unexamined(parameters: PretrainTransfer, labels: pd.Series) -> str | None:
+    """Why the candidates are not cross-validated on rows with these labels, as the end of a sentence."""
     if len(parameters.candidates) == 1:
         return "there is only one candidate"
-    if rows < parameters.minimum_rows:
-        return f"{rows} labelled rows are too few to tell candidates apart, {parameters.minimum_rows} are asked for"
+    rows, enough = len(labels) / labels.nunique(), parameters.minimum_rows_per_class
+    if rows < enough:
+        return f"{rows:.4g} labelled rows per class are too few to tell candidates apart, {enough:g} are asked for"
     return None
 
 

@@ -89,7 +89,7 @@ def small_repository(folder: Path) -> Path:
     values["raw"] = "data/raw/small"
     values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4, "steps_per_root": 0.0}
     values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"minimum_steps": 4}
-    values["pretrain_transfer"]["minimum_rows"] = 0
+    values["pretrain_transfer"]["minimum_rows_per_class"] = 0
     values["distill"]["students"][0] |= {"minimum_steps": 50}
     values["distill"]["students"].append(SECOND_STUDENT)
     values["distill"]["transfer_rows"] = 200

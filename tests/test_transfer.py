@@ -69,11 +69,11 @@ def choose(
     return trained.teacher, records
 
 
-def parameters(*candidates: Transfer, minimum_rows: int = 0) -> PretrainTransfer:
+def parameters(*candidates: Transfer, minimum_rows_per_class: float = 0) -> PretrainTransfer:
     return PretrainTransfer(
         pretrain=NoPretraining(kind="none"),
         candidates=candidates,
-        minimum_rows=minimum_rows,
+        minimum_rows_per_class=minimum_rows_per_class,
         folds=3,
         folds_examined=3,
         minimum_gain=0.5,
@@ -201,16 +201,16 @@ def test_few_labelled_rows_are_not_cross_validated_and_the_first_candidate_is_ta
     # Rows that nobody labelled by hand do not count.
     children = copies(lopsided, "augmented", lopsided["id"].tolist())
     training = pd.concat([lopsided, children], ignore_index=True)
-    few = parameters(DRAWN_TOGETHER, FROZEN, minimum_rows=len(lopsided) + 1)
+    few = parameters(DRAWN_TOGETHER, FROZEN, minimum_rows_per_class=24.5)
     teacher, (record,) = choose(training, few, FREE, seed=0)
     assert record.items() >= {"kind": "contrastive_fine_tuning", "chosen": True, **UNEXAMINED}.items()
-    assert f"{len(lopsided)} labelled rows" in record["reason"]
+    assert "24 labelled rows per class" in record["reason"]
     assert teacher.kind == "contrastive_fine_tuning"
     assert teacher.predict(lopsided["content"].tolist()) == lopsided["label"].tolist()
 
 
 def test_as_many_labelled_rows_as_asked_for_are_cross_validated(lopsided: pd.DataFrame) -> None:
-    enough = parameters(FROZEN, FROZEN, minimum_rows=len(lopsided))
+    enough = parameters(FROZEN, FROZEN, minimum_rows_per_class=len(lopsided) / 2)
     _, records = choose(lopsided, enough, FREE, seed=0)
     assert [record["accuracy"] for record in records] == [1, 1]
     assert [record["reason"] for record in records] == [None, None]

@@ -171,9 +171,9 @@ SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discr
 class ContrastiveFineTuning(Section):
     """Rows of one class are drawn together (Khosla et al. 2020), then a probe; linear in the rows.
 
-    The steps are `epochs` passes over the training rows, but at least `minimum_steps`, and at least `steps_per_root`
-    times the root of the mean number of rows in a class: where classes are few, passes over many rows are soon made.
-    `frozen_layers` counts from the input; with any, the input embeddings stay as they are too.
+    The steps are `epochs` passes over the training rows, each as much as it weighs, but at least `minimum_steps`, and
+    at least `steps_per_root` times the root of the mean weight of a class: where classes are few, passes over many rows
+    are soon made. `frozen_layers` counts from the input; with any, the input embeddings stay as they are too.
     """
 
     kind: Literal["contrastive_fine_tuning"]
@@ -195,14 +195,15 @@ Pretraining = Annotated[NoPretraining | DenoisingAutoencoder, Field(discriminato
 class PretrainTransfer(Section):
     """How the backbone is adapted to the pool, and how the teacher is made: the first candidate, unless another wins.
 
-    A later candidate wins by a gain of more than `minimum_gain` standard errors in cross-validation. Fewer labelled
-    rows than `minimum_rows` cannot tell the candidates apart: then the first is taken without cross-validation. Each of
-    the `folds_examined` trains every candidate once more; of `folds` parts so many are held out, one after the other.
+    A later candidate wins by a gain of more than `minimum_gain` standard errors in cross-validation. What is learned
+    from a part of a few rows says little of all of them: where a class has fewer labelled rows than
+    `minimum_rows_per_class` on average, the first is taken without cross-validation. Each of the `folds_examined`
+    trains every candidate once more; of `folds` parts so many are held out, one after the other.
     """
 
     pretrain: Pretraining
     candidates: Annotated[tuple[Transfer, ...], Field(min_length=1)]
-    minimum_rows: Annotated[int, Field(ge=0)]
+    minimum_rows_per_class: Annotated[float, Field(ge=0)]
     folds: Annotated[int, Field(ge=2, le=20)]
     folds_examined: Annotated[int, Field(ge=1, le=20)]
     minimum_gain: Annotated[float, Field(ge=0.0)]
