@@ -215,6 +215,11 @@ def test_the_steps_grow_with_the_rows_and_the_epochs_and_no_faster() -> None:
     assert steps(36, 1) == 5
 
 
+def test_a_row_asks_for_as_many_steps_as_it_weighs() -> None:
+    labels, weights = ["a", "b"] * 32, [1.0] * 32 + [0.5] * 32
+    assert len(drawn(labels, weights, epochs=1, minimum_steps=1)) == (32 + 16) / 8
+
+
 def test_few_rows_get_the_minimum_of_steps() -> None:
     assert len(drawn(["a", "a", "b", "b"], minimum_steps=12)) == 12
 
