@@ -338,7 +338,9 @@ def test_the_sweep_of_this_repository_fits_its_params() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     for key, tried in settings.space.items():
         distribution(key, tried, look_up(params, key))
-    assert look_up(put(params, settings.fixed), "pretrain_transfer.minimum_rows_per_class") == 0
+    in_trials = put(params, settings.fixed)
+    assert look_up(in_trials, "pretrain_transfer.minimum_rows_per_class") == 0
+    assert look_up(in_trials, "pretrain_transfer.folds_examined") == look_up(in_trials, "pretrain_transfer.folds")
     assert objective(read_stages(PROJECT)).name == "pretrain_transfer"
 
 
