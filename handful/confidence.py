@@ -1,7 +1,9 @@
-"""How sure a teacher may be of itself: as sure as it can be shown to be right, and half of the way beyond."""
+"""How sure a teacher may be of itself: as sure as it can be shown to be right, and part of the way beyond."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pandas as pd
 from handful import calibration, crossvalidation, probe
 from handful.embedding import embed
 from handful.teacher import Teacher
-from handful.transfer import Start, Trained
+from handful.transfer import Start, Trained, linear_probe
 
 FOLDS = 4
 ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
@@ -22,8 +24,9 @@ def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: 
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
     how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
-    own kind on fewer rows. Its guesses stay. Without a pool the teacher does too. Of the pool those rows are asked
-    that it did not learn from, where there are enough: it is surer of the others.
+    own kind on fewer rows. How often the two guess alike says something of both. The teacher's guesses stay. Without a
+    pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there are enough: it
+    is surer of the others.
 
     Args:
         labelled: columns content, label.
@@ -34,19 +37,34 @@ def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: 
         return teacher
     unseen = np.setdiff1d(every, trained.guessed.index)
     drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
-    logits = teacher.head.logits(embed(teacher.backbone, [start.pool[row] for row in np.sort(drawn)]))
+    contents = [start.pool[row] for row in np.sort(drawn)]
+    logits = teacher.head.logits(embed(teacher.backbone, contents))
     believed = calibration.confidence(logits, 1.0)
     shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)
-    temperature = calibration.temperature_for(logits, expected(shown, believed))
+    # Before self-training a teacher knows little that the probe does not: that they guess alike is no wonder.
+    alike = _guessed_alike(teacher, start, labelled, contents) if len(trained.guessed) else 0.0
+    temperature = calibration.temperature_for(logits, expected(shown, believed, alike))
     return replace(teacher, head=teacher.head.at(temperature))
 
 
-def expected(shown: float, believed: float) -> float:
-    """The accuracy to expect between what lesser classifiers showed and what the teacher believes of itself.
+def expected(shown: float, believed: float, alike: float) -> float:
+    """The accuracy to expect beyond what lesser classifiers showed: the mean of two guesses that err in other ways.
 
-    Fine-tuning made it better than the one and surer than the other: in the middle the largest error is smallest.
+    What the teacher believes of itself is too much where classes are few, and too little where they are many. Two
+    classifiers that learned apart guess alike about as often as they are right (Jiang et al. 2022); the teacher and the
+    probe on the backbone as it was do so too seldom where fine-tuning changed much. Neither guess is less than what was
+    shown.
+
+    Args:
+        alike: how often the teacher guesses what that probe guesses.
     """
-    return shown + max(0.0, believed - shown) / 2
+    return (max(shown, believed) + max(shown, alike)) / 2
+
+
+def _guessed_alike(teacher: Teacher, start: Start, labelled: pd.DataFrame, contents: Sequence[Any]) -> float:
+    """Of how many contents the teacher and the probe on the backbone as it was guess the same."""
+    another = linear_probe(start.backbone, labelled.assign(weight=1.0), start.head)
+    return float(np.mean(np.array(teacher.predict(contents)) == np.array(another.predict(contents))))
 
 
 def _held_out_accuracy(start: Start, labelled: pd.DataFrame) -> float:

@@ -56,6 +56,9 @@ class Backbone(Embedder, Protocol):
     def copy(self) -> "Backbone":
         """One with weights of its own, free to be trained, and marked as adapted."""
 
+    def names(self, labels: Sequence[str]) -> np.ndarray | None:
+        """What the labels' names mean, as the encoder sees it: unit vectors [labels, d]; None if it knows no words."""
+
     def surface(self, contents: Sequence[Any]) -> Any:
         """What of the contents shows without the encoder, an array or sparse matrix [n, features]; n-grams, pixels."""
 

@@ -9,10 +9,13 @@ from scipy.special import softmax
 
 from handful import calibration, probe
 from handful.diffusion import diffused
+from handful.embedding import Backbone, embed
 from handful.parameters.learning import ClassBalancedSelfTraining, Probe
 from handful.teacher import Teacher
 
 TINY = 1e-7
+NAME_SCALE = 20.0  # of the cosine between a name and a content, before it is known how right names are
+ROUNDS = 2  # of learning what was told, and telling what was learned; a third gained nothing
 
 
 def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: int) -> np.ndarray:
@@ -30,22 +33,47 @@ def guessed(
 ) -> pd.DataFrame:
     """The contents to train an encoder on: columns content, label (what was guessed) and weight, index their number.
 
-    What the teachers are surest of teaches a probe on the surface of the contents, their n-grams or pixels. It errs on
-    other rows than an encoder does (co-training, Blum & Mitchell 1998), so its opinion is asked too before the surest
-    rows are chosen once more.
+    The names of the classes have an opinion too, where the encoder knows words. What all are surest of teaches a probe
+    on the surface of the contents, their n-grams or pixels. Both err on other rows than an encoder does that has
+    learned the few labels (co-training, Blum & Mitchell 1998); so the surface is asked before the surest rows are
+    chosen once more.
 
     Args:
-        teachers: at least one; all have the same classes.
-        rows: what they learned from; columns content, label, weight.
+        teachers: at least one; all have the same classes, and the last has the backbone as it was.
+        rows: what they learned from; columns content, label, weight, origin_kind.
         contents: of the pool.
     """
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
     classes = np.array(teachers[0].classes_)
+    labelled = rows[rows["origin_kind"] == "labelled"]
+    if (by_name := named(teachers[-1].backbone, labelled, classes, contents)) is not None:
+        opinions.append(by_name)
     surface = teachers[0].backbone.surface([*rows["content"], *contents])
     learned = _surest(classes, agreed(opinions), settings)
     view = _learned(surface, rows, learned, head)
     chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
     return chosen.assign(content=[contents[row] for row in chosen.index])
+
+
+def named(
+    backbone: Backbone, labelled: pd.DataFrame, classes: np.ndarray, contents: Sequence[Any]
+) -> np.ndarray | None:
+    """What the names of the classes alone say of the contents, float32 [n, classes]; None where nothing reads them.
+
+    The nearer a content lies to a name, the likelier the class (Chang et al. 2008, dataless classification). Names
+    have learned from no row, so the labelled ones show how right they are, and so sure they are: the names `1` and `2`
+    say next to nothing.
+
+    Args:
+        labelled: columns content, label.
+    """
+    names = backbone.names(list(classes))
+    if names is None:
+        return None
+    guesses = (embed(backbone, labelled["content"].tolist()) @ names.T).argmax(axis=1)
+    shown = float((classes[guesses] == labelled["label"].to_numpy(str)).mean())
+    logits = NAME_SCALE * embed(backbone, contents) @ names.T
+    return np.asarray(softmax(logits / calibration.temperature_for(logits, shown), axis=1), np.float32)
 
 
 def settled(
@@ -63,12 +91,13 @@ def settled(
     """
     contents = embeddings[len(rows) :]
     before = _learned(embeddings, rows, learned, head)
-    classes = np.array(before.classes)
+    classes, after = np.array(before.classes), before
     known = rows["label"].to_numpy(str)[:, None] == classes
-    opinions = np.concatenate([known, before.predict_proba(contents)]).astype(np.float32)
-    found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
-    told = pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight})
-    after = _learned(embeddings, rows, told, head)
+    for _ in range(ROUNDS):
+        opinions = np.concatenate([known, after.predict_proba(contents)]).astype(np.float32)
+        found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
+        told = pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight})
+        after = _learned(embeddings, rows, told, head)
     # Who learns what he himself has said becomes surer of it, but not righter.
     sure = calibration.confidence(before.logits(contents), 1.0)
     return after.at(calibration.temperature_for(after.logits(contents), sure)), told

@@ -31,13 +31,18 @@ def labelled() -> pd.DataFrame:
     return pd.DataFrame({"content": contents, "label": ["left", "right"] * 6, "weight": 1.0})
 
 
-@given(st.floats(0.05, 1), st.floats(0.05, 1))
-def test_the_accuracy_to_expect_is_no_less_than_shown_and_half_of_the_belief_beyond(
-    shown: float, believed: float
+SHARES = st.floats(0.05, 1)
+
+
+@given(SHARES, SHARES, SHARES)
+def test_the_accuracy_to_expect_is_no_less_than_shown_and_no_more_than_the_best_guess(
+    shown: float, believed: float, alike: float
 ) -> None:
-    expected = confidence.expected(shown, believed)
-    assert expected >= shown
-    assert expected == pytest.approx((shown + believed) / 2 if believed > shown else shown)
+    expected = confidence.expected(shown, believed, alike)
+    assert shown <= expected <= max(shown, believed, alike)
+    assert confidence.expected(shown, 0.0, 0.0) == shown
+    assert confidence.expected(shown, 1.0, 1.0) == 1
+    assert confidence.expected(0.0, believed, alike) == pytest.approx((believed + alike) / 2)
 
 
 def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(
@@ -63,6 +68,21 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
 
 
+def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_guesses(
+    start: Start, labelled: pd.DataFrame
+) -> None:
+    shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
+    told = pd.DataFrame({"label": "left", "weight": 1.0, "content": start.pool[:1]})
+    moderated = confidence.moderated(Trained(shy, guessed=told), start, labelled, None)
+    before = linear_probe(start.backbone, labelled, start.head).predict(start.pool)
+    alike = float(np.mean(np.array(before) == np.array(shy.predict(start.pool))))
+    shown = confidence._held_out_accuracy(start, labelled)
+    believed = float(shy.predict_proba(start.pool).max(axis=1).mean())
+    sure = moderated.predict_proba(start.pool).max(axis=1).mean()
+    assert sure == pytest.approx(confidence.expected(shown, believed, alike), abs=1e-2)
+    assert believed < shown
+
+
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
     teacher = linear_probe(start.backbone, labelled, start.head)
     assert confidence.moderated(Trained(teacher), Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
@@ -80,4 +100,5 @@ def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_e
         sure = moderated.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         believed = teacher.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         shown = max(confidence._held_out_accuracy(larger, labelled), 0.9)
-        assert sure == pytest.approx(confidence.expected(shown, float(believed)), abs=1e-3)
+        # The teacher is the probe on the backbone as it was, so the two always guess alike.
+        assert sure == pytest.approx(confidence.expected(shown, float(believed), 1.0), abs=1e-3)

@@ -68,6 +68,11 @@ def test_the_weights_of_a_folder_are_those_of_the_package(copied: Path, publishe
     assert np.array_equal(embed(other, TEXTS, cached=False), embed(published, TEXTS, cached=False))
 
 
+def test_a_label_is_embedded_as_the_words_of_its_name(published: Backbone) -> None:
+    labels = ["card_arrival", "cardArrival", "lost/stolen"]
+    assert np.array_equal(published.names(labels), embed(published, ["card arrival", "card arrival", "lost stolen"]))
+
+
 def test_packaged_weights_that_are_not_the_published_ones_are_refused(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

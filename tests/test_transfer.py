@@ -279,6 +279,35 @@ def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in learned.itertuples()]) > 0.8
 
 
+class Named:
+    """An encoder of single letters whose classes are called like the letters that they hold, or not."""
+
+    fingerprint, dimensions, adapted = None, 2, False
+
+    def __init__(self, *degrees: float) -> None:
+        self.called = on_a_circle(*degrees)
+
+    def names(self, labels: list[str]) -> np.ndarray:
+        return self.called
+
+
+def test_names_are_believed_as_far_as_they_are_right_of_labelled_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftraining, "embed", lambda _, contents: on_a_circle(*contents))
+    labelled = pd.DataFrame({"content": [5.0, 10.0, 80.0, 85.0], "label": ["low", "low", "high", "high"]})
+    classes, contents = np.array(["high", "low"]), [0.0, 30.0, 60.0, 90.0]
+    right = selftraining.named(Named(90, 0), labelled, classes, contents)
+    wrong = selftraining.named(Named(0, 90), labelled, classes, contents)
+    assert right is not None
+    assert wrong is not None
+    assert right.argmax(axis=1).tolist() == [1, 1, 0, 0]
+    assert right.max(axis=1).mean() > 0.95
+    assert wrong.max(axis=1).max() < 0.75  # no class is ruled out by names that are never right
+
+
+def test_images_have_no_names(lopsided: pd.DataFrame) -> None:
+    assert selftraining.named(BACKBONE, lopsided, np.array(["across", "up"]), lopsided["content"].tolist()) is None
+
+
 def test_many_classes_have_more_of_the_pool_looked_at() -> None:
     settings = GUESSING.model_copy(update={"pool_rows_per_class": 3})
     assert [len(selftraining.drawn(100, classes, settings, seed=0)) for classes in (2, 10, 50)] == [20, 30, 100]

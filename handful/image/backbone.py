@@ -102,6 +102,9 @@ class Backbone:
         copied.fingerprint = None  # its weights are about to change
         return copied
 
+    def names(self, labels: Sequence[str]) -> None:
+        """Nothing: an encoder of images reads no words."""
+
     def surface(self, contents: Sequence[bytes]) -> np.ndarray:
         """The pixels themselves, float32 [n, channels · size · size]."""
         return self.collate(contents)["pixels"].flatten(1).numpy()

@@ -13,10 +13,12 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from handful.embedding import embed
 from handful.errors import BackboneError, MissingExtraError
 from handful.parameters.learning import NoPretraining
 from handful.text import hub, ngrams
 from handful.text.parameters import PretrainedBackbone
+from handful.text.templates import readable
 
 # The package that carries the weights of the default backbone, and the SHA-256 of the published file.
 PACKAGED = {
@@ -121,6 +123,10 @@ class Backbone:
         copied = copy.copy(self)
         copied.module, copied.adapted, copied.fingerprint = copy.deepcopy(self.module), True, None
         return copied
+
+    def names(self, labels: Sequence[str]) -> np.ndarray:
+        """The embeddings of the labels' names as words, float32 [labels, dimensions]."""
+        return embed(self, [readable(label) for label in labels])
 
     def surface(self, contents: Sequence[str]) -> csr_matrix:
         """TF-IDF weighted n-grams of the contents, sparse float32 [n, features]."""
