@@ -62,7 +62,8 @@ def named(
 
     The nearer a content lies to a name, the likelier the class (Chang et al. 2008, dataless classification). Names
     have learned from no row, so the labelled ones show how right they are, and so sure they are: the names `1` and `2`
-    say next to nothing.
+    say next to nothing. Few rows may all be right by chance, so as many guesses as there are classes, of which one
+    is right, are added to theirs (Laplace's rule of succession).
 
     Args:
         labelled: columns content, label.
@@ -71,7 +72,8 @@ def named(
     if names is None:
         return None
     guesses = (embed(backbone, labelled["content"].tolist()) @ names.T).argmax(axis=1)
-    shown = float((classes[guesses] == labelled["label"].to_numpy(str)).mean())
+    right = (classes[guesses] == labelled["label"].to_numpy(str)).sum()
+    shown = float((right + 1) / (len(labelled) + len(classes)))
     logits = NAME_SCALE * embed(backbone, contents) @ names.T
     return np.asarray(softmax(logits / calibration.temperature_for(logits, shown), axis=1), np.float32)
 
