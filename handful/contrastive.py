@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from handful import devices, progress
-from handful.batches import Room, device, learn
+from handful import steps
+from handful.batches import device
 from handful.embedding import Backbone, embed
 from handful.parameters.learning import ContrastiveFineTuning
-
-WARM_UP = 0.1  # share of the steps in which the learning rate rises
-REPORTS = 10
 
 
 def fine_tune(
@@ -36,26 +33,17 @@ def fine_tune(
     """
     tuned = backbone.copy()
     tuned.freeze(settings.frozen_layers)
-    network = tuned.module.to(device()).train()
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    steps = _number_of_steps(float(weights.sum()), len(np.unique(labels)), settings)
-    optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="linear"
-    )
-    torch.manual_seed(seed + devices.rank())
-    room = Room()
-    batches = _batches(embed(backbone, contents), labels, weights, settings.batch_size, np.random.default_rng(seed))
-    for step, rows in zip(range(1, steps + 1), batches, strict=False):
-        classes = torch.from_numpy(np.unique(labels[rows], return_inverse=True)[1]).to(device())
-        criterion = partial(contrastive_loss, classes=classes, temperature=settings.temperature)
-        loss = learn(network, tuned.collate, [contents[row] for row in rows], criterion, room)
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        rate.step()
-        if step % math.ceil(steps / REPORTS) == 0:
-            progress.report(step / steps, f"{what}, step {step} of {steps}, loss {loss:.4f}")
-    network.cpu().eval().requires_grad_(True)  # whoever trains it further begins with nothing frozen
+    count = _number_of_steps(float(weights.sum()), len(np.unique(labels)), settings)
+    cycle = steps.Cycle(count, settings.learning_rate, settings.weight_decay)
+
+    def batches() -> Iterator[steps.Batch]:
+        random = np.random.default_rng(seed)
+        for rows in _batches(embed(backbone, contents), labels, weights, settings.batch_size, random):
+            classes = torch.from_numpy(np.unique(labels[rows], return_inverse=True)[1]).to(device())
+            criterion = partial(contrastive_loss, classes=classes, temperature=settings.temperature)
+            yield [contents[row] for row in rows], criterion
+
+    steps.train(tuned.module, tuned.collate, batches(), cycle, seed, what)
     return tuned
 
 

@@ -9,15 +9,25 @@ from pydantic import Field, ValidationError, model_validator
 from handful.errors import ParameterError
 from handful.image.parameters import ImageBackbone, ImageOperation, ImageStudent
 from handful.parameters.compute import Compute
-from handful.parameters.learning import Augment, Distill, Evaluate, NoPretraining, PretrainTransfer, Probe, Select
+from handful.parameters.learning import (
+    Augment,
+    ContrastivePretraining,
+    DenoisingAutoencoder,
+    Distill,
+    Evaluate,
+    NoPretraining,
+    PretrainTransfer,
+    Probe,
+    Select,
+)
 from handful.parameters.tables import Ingest, Validate
 from handful.schema import Count, Section, mistakes
 from handful.text.parameters import TextBackbone, TextOperation, TextStudent
 
-# What each modality chooses from: backbones, augmentation operations, students.
+# What each modality chooses from: backbones, augmentation operations, pretraining, students.
 CHOICES = {
-    "text": (TextBackbone, TextOperation, TextStudent),
-    "image": (ImageBackbone, ImageOperation, ImageStudent),
+    "text": (TextBackbone, TextOperation, NoPretraining | ContrastivePretraining, TextStudent),
+    "image": (ImageBackbone, ImageOperation, NoPretraining | DenoisingAutoencoder, ImageStudent),
 }
 
 
@@ -41,14 +51,13 @@ class Parameters(Section):
 
     @model_validator(mode="after")
     def _choices_fit_the_modality(self) -> "Parameters":
-        backbone, operation, student = CHOICES[self.modality]
+        backbone, operation, pretraining, student = CHOICES[self.modality]
         chosen: list[tuple[str, Any, Any]] = [
             ("backbone", self.backbone, backbone),
+            ("pretrain_transfer.pretrain", self.pretrain_transfer.pretrain, pretraining),
             *((f"augment.operations[{i}]", value, operation) for i, value in enumerate(self.augment.operations)),
             *((f"distill.students[{i}]", value, student) for i, value in enumerate(self.distill.students)),
         ]
-        if self.modality == "text":
-            chosen.append(("pretrain_transfer.pretrain", self.pretrain_transfer.pretrain, NoPretraining))
         wrong = [
             f"{key}: kind {value.kind!r} is not for {self.modality}"
             for key, value, fit in chosen

@@ -119,6 +119,22 @@ class DenoisingAutoencoder(Section):
     batch_size: Count
 
 
+class ContrastivePretraining(Section):
+    """Two readings of a pool row, each without the share `noise` of its words, are drawn together (Yan et al. 2021).
+
+    A step reads `batch_size` rows twice.
+    """
+
+    kind: Literal["contrastive"]
+    noise: Annotated[float, Field(ge=0.0, lt=1.0)]
+    temperature: Positive
+    epochs: Count
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    batch_size: Annotated[int, Field(ge=2)]
+    frozen_layers: Annotated[int, Field(ge=0)]
+
+
 class LinearProbe(Section):
     """Logistic regression over frozen embeddings, as the section `probe` says."""
 
@@ -189,7 +205,7 @@ class ContrastiveFineTuning(Section):
 
 
 Transfer = Annotated[LinearProbe | FullFineTuning | ContrastiveFineTuning, Field(discriminator="kind")]
-Pretraining = Annotated[NoPretraining | DenoisingAutoencoder, Field(discriminator="kind")]
+Pretraining = Annotated[NoPretraining | DenoisingAutoencoder | ContrastivePretraining, Field(discriminator="kind")]
 
 
 class PretrainTransfer(Section):

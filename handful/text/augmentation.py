@@ -69,14 +69,8 @@ def multiply(contents: Sequence[str], count: int, seed: int) -> list[str]:
     made = []
     for number in range(count):
         first, second = (contents[row] for row in random.integers(len(contents), size=2))
-        made.append(_thinned(first, random) if number % 2 else _joined(first, second))
+        made.append(units.thinned(first, SHARE_KEPT, random) if number % 2 else _joined(first, second))
     return made
-
-
-def _thinned(content: str, random: np.random.Generator) -> str:
-    places = units.spans(content)
-    kept = [content[start:end] if random.random() < SHARE_KEPT else "" for start, end in places]
-    return " ".join(units.exchanged(content, places, kept).split()) or content
 
 
 def _joined(first: str, second: str) -> str:

@@ -13,10 +13,10 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from handful.embedding import embed
+from handful import embedding
 from handful.errors import BackboneError, MissingExtraError
-from handful.parameters.learning import NoPretraining
-from handful.text import hub, ngrams
+from handful.parameters.learning import ContrastivePretraining, NoPretraining
+from handful.text import hub, ngrams, pretraining
 from handful.text.parameters import PretrainedBackbone
 from handful.text.templates import readable
 
@@ -126,7 +126,7 @@ class Backbone:
 
     def names(self, labels: Sequence[str]) -> np.ndarray:
         """The embeddings of the labels' names as words, float32 [labels, dimensions]."""
-        return embed(self, [readable(label) for label in labels])
+        return embedding.embed(self, [readable(label) for label in labels])
 
     def surface(self, contents: Sequence[str]) -> csr_matrix:
         """TF-IDF weighted n-grams of the contents, sparse float32 [n, features]."""
@@ -190,9 +190,13 @@ def restore(folder: Path) -> Backbone:
     return Backbone(folder, settings["max_tokens"], f"saved in {folder}", adapted=True)
 
 
-def pretrain(backbone: Backbone, contents: Sequence[str], parameters: NoPretraining, seed: int) -> Backbone:
-    """A pretrained backbone is used as it is."""
-    return backbone
+def pretrain(
+    backbone: Backbone, contents: Sequence[str], parameters: NoPretraining | ContrastivePretraining, seed: int
+) -> embedding.Backbone:
+    """Return the backbone as it is, or one that was adapted to the contents without their labels."""
+    if isinstance(parameters, NoPretraining) or len(contents) < 2:
+        return backbone
+    return pretraining.contrastive(backbone, contents, parameters, seed)
 
 
 def find(name: str) -> tuple[Path, str]:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 # Japanese and Chinese characters, and Thai: each is a unit of its own.
 UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿"
 # Full-width punctuation belongs to those scripts and takes no space either.
@@ -27,6 +29,13 @@ def exchanged(content: str, places: Sequence[Span], units: Sequence[str]) -> str
     ends = [0, *(end for _, end in places)]
     between = [content[end:start] for end, (start, _) in zip(ends, places, strict=False)]
     return "".join(gap + unit for gap, unit in zip(between, units, strict=True)) + content[ends[-1] :]
+
+
+def thinned(content: str, share_kept: float, random: np.random.Generator) -> str:
+    """About that share of the content's units, one space between; the content itself where none would be kept."""
+    places = spans(content)
+    kept = [content[start:end] if random.random() < share_kept else "" for start, end in places]
+    return " ".join(exchanged(content, places, kept).split()) or content
 
 
 def put_together(pieces: Sequence[str]) -> str:
