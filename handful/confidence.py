@@ -42,7 +42,8 @@ def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: 
     believed = calibration.confidence(logits, 1.0)
     shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)
     # Before self-training a teacher knows little that the probe does not: that they guess alike is no wonder.
-    alike = _guessed_alike(teacher, start, labelled, contents) if len(trained.guessed) else 0.0
+    guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
+    alike = float((guesses == _probe_guesses(start, labelled, contents)).mean()) if len(trained.guessed) else 0.0
     temperature = calibration.temperature_for(logits, expected(shown, believed, alike))
     return replace(teacher, head=teacher.head.at(temperature))
 
@@ -61,10 +62,9 @@ def expected(shown: float, believed: float, alike: float) -> float:
     return (max(shown, believed) + max(shown, alike)) / 2
 
 
-def _guessed_alike(teacher: Teacher, start: Start, labelled: pd.DataFrame, contents: Sequence[Any]) -> float:
-    """Of how many contents the teacher and the probe on the backbone as it was guess the same."""
-    another = linear_probe(start.backbone, labelled.assign(weight=1.0), start.head)
-    return float(np.mean(np.array(teacher.predict(contents)) == np.array(another.predict(contents))))
+def _probe_guesses(start: Start, labelled: pd.DataFrame, contents: Sequence[Any]) -> np.ndarray:
+    """What a probe on the backbone as it was takes the contents for, strings [n]."""
+    return np.array(linear_probe(start.backbone, labelled.assign(weight=1.0), start.head).predict(contents))
 
 
 def _held_out_accuracy(start: Start, labelled: pd.DataFrame) -> float:
