@@ -1,9 +1,7 @@
 """How sure a teacher may be of itself: as sure as it can be shown to be right, and part of the way beyond."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ import pandas as pd
 from handful import calibration, crossvalidation, probe
 from handful.embedding import embed
 from handful.teacher import Teacher
-from handful.transfer import Start, Trained, linear_probe
+from handful.transfer import Start, Trained
 
 FOLDS = 4
 ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
@@ -19,16 +17,19 @@ POOL_ROWS = 500  # plenty for a mean
 FEWEST_ROWS = 100  # that were not learned; where there are fewer, chance would decide, and all rows are asked
 
 
-def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: float | None) -> Teacher:
+def moderated(
+    trained: Trained, baseline: Teacher, start: Start, labelled: pd.DataFrame, accuracy: float | None
+) -> Teacher:
     """The teacher at the temperature at which it is, on average over the pool, as sure as `expected` allows.
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
     how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
-    own kind on fewer rows. How often the two guess alike says something of both. The teacher's guesses stay. Without a
-    pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there are enough: it
-    is surer of the others.
+    own kind on fewer rows. How often teacher and baseline guess alike says something of both. The teacher's guesses
+    stay. Without a pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there
+    are enough: it is surer of the others.
 
     Args:
+        baseline: a probe that has learned the labelled rows alone.
         labelled: columns content, label.
         accuracy: the teacher's kind in cross-validation, if it was examined.
     """
@@ -41,9 +42,10 @@ def moderated(trained: Trained, start: Start, labelled: pd.DataFrame, accuracy: 
     logits = teacher.head.logits(embed(teacher.backbone, contents))
     believed = calibration.confidence(logits, 1.0)
     shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)
-    # Before self-training a teacher knows little that the probe does not: that they guess alike is no wonder.
-    guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
-    alike = float((guesses == _probe_guesses(start, labelled, contents)).mean()) if len(trained.guessed) else 0.0
+    alike = 0.0  # before self-training a teacher knows little that the baseline does not: it is no wonder if they agree
+    if len(trained.guessed):
+        guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
+        alike = float((guesses == np.array(baseline.predict(contents))).mean())
     temperature = calibration.temperature_for(logits, expected(shown, believed, alike))
     return replace(teacher, head=teacher.head.at(temperature))
 
@@ -53,18 +55,12 @@ def expected(shown: float, believed: float, alike: float) -> float:
 
     What the teacher believes of itself is too much where classes are few, and too little where they are many. Two
     classifiers that learned apart guess alike about as often as they are right (Jiang et al. 2022); the teacher and the
-    probe on the backbone as it was do so too seldom where fine-tuning changed much. Neither guess is less than what was
-    shown.
+    baseline do so too seldom where fine-tuning changed much. Neither guess is less than what was shown.
 
     Args:
-        alike: how often the teacher guesses what that probe guesses.
+        alike: how often the teacher guesses what the baseline guesses.
     """
     return (max(shown, believed) + max(shown, alike)) / 2
-
-
-def _probe_guesses(start: Start, labelled: pd.DataFrame, contents: Sequence[Any]) -> np.ndarray:
-    """What a probe on the backbone as it was takes the contents for, strings [n]."""
-    return np.array(linear_probe(start.backbone, labelled.assign(weight=1.0), start.head).predict(contents))
 
 
 def _held_out_accuracy(start: Start, labelled: pd.DataFrame) -> float:

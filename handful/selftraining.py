@@ -15,7 +15,7 @@ from handful.teacher import Teacher
 
 TINY = 1e-7
 NAME_SCALE = 20.0  # of the cosine between a name and a content, before it is known how right names are
-ROUNDS = 2  # of learning what was told, and telling what was learned; a third gained nothing
+ROUNDS = 2  # of learning what was told, and telling what was learned; four gained no more
 
 
 def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def pretrain_transfer(
     begin = Start(pretrained, unlabelled, head, seed)
     trained, records = choose(begin, training, parameters)
     [chosen] = [record for record in records if record["chosen"]]
-    teacher = confidence.moderated(trained, begin, labelled, chosen["accuracy"])
+    teacher = confidence.moderated(trained, baseline, begin, labelled, chosen["accuracy"])
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     rows = trained.guessed["label"].value_counts().sort_index().items()
     found = {"candidates": records, "chosen": figures, "backbone": pretrained.origin}

@@ -51,7 +51,7 @@ def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_be
     # Labels by chance: a probe learns them by heart and gets half of the held-out ones right.
     chance = labelled.assign(label=np.random.default_rng(1).permutation(labelled["label"]))
     overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
-    moderated = confidence.moderated(Trained(overconfident), start, chance, None)
+    moderated = confidence.moderated(Trained(overconfident), overconfident, start, chance, None)
     before, after = (teacher.predict_proba(start.pool) for teacher in (overconfident, moderated))
     shown = confidence._held_out_accuracy(start, chance)
     assert shown < before.max(axis=1).mean()
@@ -63,7 +63,7 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
     start: Start, labelled: pd.DataFrame
 ) -> None:
     shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
-    moderated = confidence.moderated(Trained(shy), start, labelled, 0.9)
+    moderated = confidence.moderated(Trained(shy), shy, start, labelled, 0.9)
     assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
 
@@ -73,9 +73,9 @@ def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_
 ) -> None:
     shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     told = pd.DataFrame({"label": "left", "weight": 1.0, "content": start.pool[:1]})
-    moderated = confidence.moderated(Trained(shy, guessed=told), start, labelled, None)
-    before = linear_probe(start.backbone, labelled, start.head).predict(start.pool)
-    alike = float(np.mean(np.array(before) == np.array(shy.predict(start.pool))))
+    baseline = linear_probe(start.backbone, labelled, start.head)
+    moderated = confidence.moderated(Trained(shy, guessed=told), baseline, start, labelled, None)
+    alike = float(np.mean(np.array(baseline.predict(start.pool)) == np.array(shy.predict(start.pool))))
     shown = confidence._held_out_accuracy(start, labelled)
     believed = float(shy.predict_proba(start.pool).max(axis=1).mean())
     sure = moderated.predict_proba(start.pool).max(axis=1).mean()
@@ -85,7 +85,8 @@ def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_
 
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
     teacher = linear_probe(start.backbone, labelled, start.head)
-    assert confidence.moderated(Trained(teacher), Start(start.backbone, [], start.head, 0), labelled, 0.5) is teacher
+    alone = Start(start.backbone, [], start.head, 0)
+    assert confidence.moderated(Trained(teacher), teacher, alone, labelled, 0.5) is teacher
 
 
 def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_enough(
@@ -96,9 +97,9 @@ def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_e
     teacher = linear_probe(start.backbone, labelled, start.head)
     for learned, asked in ((range(100, 200), range(100)), (range(100), range(100, 200)), (range(150), range(200))):
         told = pd.DataFrame({"label": "left", "weight": 1.0, "content": [pool[row] for row in learned]}, index=learned)
-        moderated = confidence.moderated(Trained(teacher, guessed=told), larger, labelled, 0.9)
+        moderated = confidence.moderated(Trained(teacher, guessed=told), teacher, larger, labelled, 0.9)
         sure = moderated.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         believed = teacher.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         shown = max(confidence._held_out_accuracy(larger, labelled), 0.9)
-        # The teacher is the probe on the backbone as it was, so the two always guess alike.
+        # The teacher is the baseline too, so the two always guess alike.
         assert sure == pytest.approx(confidence.expected(shown, float(believed), 1.0), abs=1e-3)
