@@ -44,6 +44,7 @@ def fine_tune(
             yield [contents[row] for row in rows], criterion
 
     steps.train(tuned.module, tuned.collate, batches(), cycle, seed, what)
+    tuned.finish()
     return tuned
 
 

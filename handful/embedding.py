@@ -20,9 +20,9 @@ from handful.vectors import KEY, KEY_BYTES, Vectors, remove_unused
 # A batch holds rows of one shape, as many as fit this size. Unless it is for measuring, it is filled up with repeats:
 # then a row's embedding does not depend, to the last bit, on its neighbours, and a cached value is the value that would
 # be computed. (On as many threads: in bf16 some shapes are summed in another order on two than on one.)
-BATCH_SIZE = 384
-ROWS_PER_COMMIT = 1024
-# An adapted encoder is asked on the day that it is made, and again when its students are made anew.
+BATCH_SIZE = 1536
+ROWS_PER_COMMIT = 2048
+# An adapted encoder is asked while it is made, on the same day by later stages, and when its students are made anew.
 ADAPTED = "adapted-"
 ADAPTED_SECONDS = 2 * 24 * 3600
 
@@ -30,7 +30,7 @@ ADAPTED_SECONDS = 2 * 24 * 3600
 class Embedder(Protocol):
     """What can embed contents. `adapted` says whether its weights have been trained since `load` gave them.
 
-    `fingerprint` names weights and settings; None while nothing is stored that has these weights.
+    `fingerprint` names weights and settings; None while the weights are about to change.
     """
 
     fingerprint: str | None
@@ -65,8 +65,24 @@ class Backbone(Embedder, Protocol):
     def freeze(self, layers: int) -> None:
         """Keep the first layers, counted from the input, as they are while the rest is trained."""
 
+    def finish(self) -> None:
+        """Say that training is over: the weights get their fingerprint, and what they give is kept from now on."""
+
     def save(self, folder: Path) -> None:
         """Write weights and settings, so that the modality's `backbone.restore(folder)` gives the same backbone."""
+
+
+def fingerprint(settings: str, module: nn.Module) -> str:
+    """Name weights and the settings that they are used with; the same where the weights are, in memory or stored.
+
+    Several devices that trained together take the name that the leader gives.
+    """
+    digest = hashlib.blake2b(settings.encode(), digest_size=8)
+    weights = module.state_dict()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].detach().cpu().numpy().tobytes())
+    own = torch.tensor(list(digest.digest()), dtype=torch.uint8)
+    return bytes(devices.from_leader(own.to(device())).tolist()).hex()
 
 
 def embed(embedder: Embedder, contents: Sequence[Any], cached: bool = True) -> np.ndarray:

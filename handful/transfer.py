@@ -69,6 +69,7 @@ def full_fine_tuning(
     validation = None if held_out is None else _examples(held_out, start.classes)
     history = fit(network, tuned.collate, _examples(rows, start.classes), schedule, seed, validation, what)
     network.cpu()
+    tuned.finish()
     return Teacher(tuned, network.trained_head(start.classes), "full_fine_tuning"), history.best_epoch
 
 

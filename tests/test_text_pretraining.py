@@ -48,7 +48,7 @@ def test_texts_come_to_lie_nearer_to_themselves_than_to_others(published: Backbo
     adapted = backbone.pretrain(published, TEXTS, SETTINGS, seed=0)
     assert alone(adapted) > alone(published) + 0.03
     assert adapted.adapted
-    assert adapted.fingerprint is None
+    assert adapted.fingerprint not in (None, published.fingerprint)
     assert adapted.origin == f"{published.origin}, then contrastive pretraining over 16 texts"
     assert not published.adapted
 

@@ -1,5 +1,6 @@
 """Cross-validation chooses the teacher, and learns nothing from what it holds out."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from handful import crossvalidation, lineage, probe, selftraining, transfer
+from handful.embedding import embed
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
 from handful.parameters.learning import (
@@ -236,6 +238,23 @@ def test_fine_tuning_leaves_the_backbone_that_it_began_from(lopsided: pd.DataFra
     assert 1 <= epochs <= 2
     assert backbone.Backbone(BACKBONE.settings, BACKBONE.module, "", adapted=False).fingerprint == before
     assert tuned.backbone.module is not BACKBONE.module
+
+
+@pytest.mark.parametrize("settings", [TUNED, DRAWN_TOGETHER])
+def test_what_a_new_encoder_gave_is_not_computed_again_by_the_stage_that_reads_it(
+    lopsided: pd.DataFrame,
+    settings: FullFineTuning | ContrastiveFineTuning,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HANDFUL_CACHE", str(tmp_path / "cache"))
+    teacher, _ = choose(lopsided, parameters(settings), FREE, seed=0)
+    contents = lopsided["content"].tolist()
+    given = embed(teacher.backbone, contents)
+    teacher.backbone.save(tmp_path / "encoder")
+    restored = backbone.restore(tmp_path / "encoder")
+    monkeypatch.setattr(restored.module, "forward", None)
+    assert np.array_equal(embed(restored, contents), given)
 
 
 def test_the_surest_rows_of_each_guessed_class_are_learned_from_and_some_of_a_rare_one() -> None:

@@ -1,7 +1,6 @@
 """The image encoder: fixed oriented gradients and, beside them, a small convolutional network trained from scratch."""
 
 import copy
-import hashlib
 import itertools
 import json
 import math
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from handful import batches, progress
+from handful.embedding import fingerprint
 from handful.errors import BackboneError
 from handful.image import prediction
 from handful.image.parameters import CnnBackbone
@@ -86,7 +86,8 @@ class Backbone:
         self.origin = origin
         self.adapted = adapted
         self.dimensions = module.dimensions
-        self.fingerprint: str | None = _fingerprint(settings, module)
+        self.fingerprint: str | None = None
+        self.finish()
 
     def shape(self, content: bytes) -> int:
         """All images are brought to one shape."""
@@ -113,6 +114,11 @@ class Backbone:
         """Keep the first learned layers as they are while the rest is trained."""
         for weight in self.module.layers[:layers].parameters():
             weight.requires_grad = False
+
+    def finish(self) -> None:
+        """Give the weights as they are now their fingerprint: they are no longer trained."""
+        fixed = f"{ORIENTATIONS} {CELLS} {LEARNED_CELLS} {self.settings.model_dump_json()}"
+        self.fingerprint = fingerprint(fixed, self.module)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors and the settings as JSON."""
@@ -223,12 +229,3 @@ def _denoise(
 
 def _module(settings: CnnBackbone) -> GradientCnn:
     return GradientCnn(settings.image_size, settings.grey, settings.channels).eval()
-
-
-def _fingerprint(settings: CnnBackbone, module: nn.Module) -> str:
-    fixed = f"{ORIENTATIONS} {CELLS} {LEARNED_CELLS} {settings.model_dump_json()}"
-    digest = hashlib.blake2b(fixed.encode(), digest_size=8)
-    weights = module.state_dict()
-    for name in sorted(weights):
-        digest.update(name.encode() + weights[name].detach().cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -73,7 +73,7 @@ class Encoder(nn.Module):
 class Backbone:
     """An encoder with its tokenizer; `fingerprint` names weights and settings, `origin` says where they came from.
 
-    A copy has no fingerprint: its weights are about to change.
+    A copy has no fingerprint until it says that it is finished: its weights are about to change.
     """
 
     def __init__(self, folder: Path, max_tokens: int, origin: str, adapted: bool) -> None:
@@ -93,10 +93,8 @@ class Backbone:
         self.max_tokens = max_tokens
         self.origin = origin
         self.adapted = adapted
-        with weights.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        named = hashlib.blake2b(f"{digest} {max_tokens} {pooling}".encode(), digest_size=8).hexdigest()
-        self.fingerprint: str | None = named
+        self.fingerprint: str | None = None
+        self.finish()
 
     def shape(self, content: str) -> int:
         """The number of tokens, padded to the next step."""
@@ -141,6 +139,10 @@ class Backbone:
         kept = [before, *blocks[:layers]] if layers else []
         for weight in (weight for part in kept for weight in part.parameters()):
             weight.requires_grad = False
+
+    def finish(self) -> None:
+        """Give the weights as they are now their fingerprint: they are no longer trained."""
+        self.fingerprint = embedding.fingerprint(f"{self.max_tokens} {self.module.pooling}", self.module)
 
     def save(self, folder: Path) -> None:
         """Write weights, configuration and tokenizer in the Hugging Face layout, and the settings beside them."""

@@ -29,6 +29,7 @@ def contrastive(backbone: Backbone, contents: Sequence[str], settings: Contrasti
     cycle = steps.Cycle(settings.epochs * per_epoch, settings.learning_rate, settings.weight_decay)
     batches = _batches(contents, settings, np.random.default_rng(seed))
     steps.train(tuned.module, tuned.collate, batches, cycle, seed, "pretraining")
+    tuned.finish()
     tuned.origin = f"{backbone.origin}, then contrastive pretraining over {len(contents)} texts"
     return tuned
 
