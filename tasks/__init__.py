@@ -16,6 +16,9 @@ from handful import compute, parameters
 from handful.errors import HandfulError
 
 PR_SET_PDEATHSIG = 1
+# oneDNN would keep what it made for the last 1,024 shapes. Rows differ in length, so that after some hundred steps of
+# fine-tuning this is most of a gigabyte, and hardly any of it is asked for again.
+SHAPES_KEPT = "128"
 
 
 def alone() -> AbstractContextManager[bool]:
@@ -38,6 +41,7 @@ def start(main: Callable[..., None], company: Callable[[], AbstractContextManage
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args()
     end_with_parent()
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", SHAPES_KEPT)
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("handful").setLevel(logging.INFO)
     try:
