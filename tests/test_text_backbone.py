@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
@@ -19,6 +20,7 @@ from handful.text.backbone import Backbone, Tokens
 from handful.text.parameters import PretrainedBackbone
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
+FORMAT = {"format": "pt"}
 TEXTS = ["where is my parcel", "我的包裹在哪里", "a longer text " * 20]
 
 
@@ -106,6 +108,26 @@ def test_a_folder_that_lacks_a_file_is_named(copied: Path, missing: str) -> None
     if missing == "tokenizer.json":  # transformers can make it of the vocabulary
         (copied / "vocab.txt").unlink()
     with pytest.raises(BackboneError, match=str(copied)):
+        loaded(str(copied))
+
+
+def without(folder: Path, part: str) -> None:
+    """Take the weights whose name has `part` out of the folder's file."""
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weights[name] for name in weights if part not in name}, folder / "model.safetensors", FORMAT)
+
+
+def test_weights_that_nothing_asks_may_be_missing(
+    copied: Path, published: Backbone, capfd: pytest.CaptureFixture[str]
+) -> None:
+    without(copied, "pooler")
+    assert loaded(str(copied)).fingerprint == loaded(str(copied)).fingerprint == published.fingerprint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_other_weights_may_not(copied: Path) -> None:
+    without(copied, "layer.3.intermediate")
+    with pytest.raises(BackboneError, match=r"lacks encoder\.layer\.3\.intermediate\.dense\.bias"):
         loaded(str(copied))
 
 

@@ -27,7 +27,7 @@ PACKAGED = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     )
 }
-WEIGHTS = "model.safetensors"
+WEIGHTS, POOLER = "model.safetensors", "pooler"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 # What a folder may call the ways to pool that are supported; to unit length, all means are the same.
 POOLINGS = {"cls": "cls", "cls_token": "cls"} | dict.fromkeys(["mean", "mean_tokens", "mean_sqrt_len_tokens"], "mean")
@@ -245,18 +245,27 @@ def _pretrained(folder: Path) -> tuple[Any, Any]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what it would say of weights that are missing is said below
     try:
         if not any((folder / name).is_file() for name in VOCABULARIES):
             # transformers would make a tokenizer that knows no word.
             raise FileNotFoundError(f"it holds none of {', '.join(VOCABULARIES)}")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-        return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        transformer, found = AutoModel.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        )
+        # transformers would draw them by chance, anew each time.
+        if missing := sorted(name for name in found["missing_keys"] if not name.startswith(POOLER)):
+            raise ValueError(f"{WEIGHTS} lacks {', '.join(missing[:3])}{' and others' * (len(missing) > 3)}")
     except Exception as error:  # a missing file and a broken one have many classes, and texts of many lines
         reason = " ".join(str(error).split())
         raise BackboneError(
             f"The backbone folder {folder} cannot be loaded ({reason}). It needs config.json, tokenizer.json "
             f"and {WEIGHTS} of one encoder: fetch it again, or choose another."
         ) from None
+    if hasattr(transformer, POOLER):
+        transformer.pooler = None  # it was made for another task, many files lack it, and nothing here asks it
+    return tokenizer, transformer
 
 
 def _pooling(folder: Path) -> str:
