@@ -12,8 +12,9 @@ from handful.errors import StudentError
 from handful.modality import MODALITIES, part
 
 FORMAT = 3
-# Rows are sorted by cost and share a batch up to this much of it, so that little is padding and memory stays bounded.
-BATCH_COST = 2**14
+# Rows are sorted by cost and share a batch up to this much of it, so that little is padding, and what is looked up for
+# a batch stays in the processor's cache until it is added up.
+BATCH_COST = 2**12
 
 
 class Student:
