@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
+from transformers import SqueezeBertConfig, SqueezeBertModel
 
 from handful.embedding import embed
 from handful.errors import BackboneError, HandfulError
@@ -123,6 +124,14 @@ def test_weights_that_nothing_asks_may_be_missing(
     without(copied, "pooler")
     assert loaded(str(copied)).fingerprint == loaded(str(copied)).fingerprint == published.fingerprint
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_encoder_that_always_asks_its_pooler_goes_without_it(copied: Path) -> None:
+    size = {"embedding_size": 32, "hidden_size": 32, "intermediate_size": 32}
+    SqueezeBertModel(SqueezeBertConfig(num_hidden_layers=1, num_attention_heads=2, **size)).save_pretrained(copied)
+    other = loaded(str(copied))
+    assert embed(other, TEXTS, cached=False).shape == (3, 32)
+    assert not any("pooler" in name for name in other.module.state_dict())
 
 
 def test_other_weights_may_not(copied: Path) -> None:

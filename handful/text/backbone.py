@@ -264,7 +264,7 @@ def _pretrained(folder: Path) -> tuple[Any, Any]:
             f"and {WEIGHTS} of one encoder: fetch it again, or choose another."
         ) from None
     if hasattr(transformer, POOLER):
-        transformer.pooler = None  # it was made for another task, many files lack it, and nothing here asks it
+        transformer.pooler = nn.Identity()  # it was made for another task, many files lack it, and nothing here asks it
     return tokenizer, transformer
 
 
