@@ -1,25 +1,19 @@
 """How sure a teacher may be of itself: as sure as it can be shown to be right, and part of the way beyond."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
-from handful import calibration, crossvalidation, probe
+from handful import calibration
 from handful.embedding import embed
 from handful.teacher import Teacher
 from handful.transfer import Start, Trained
 
-FOLDS = 4
-ENOUGH_GUESSES = 200  # so many, over all repeats, that chance no longer moves the share of right ones much
 POOL_ROWS = 500  # plenty for a mean
 FEWEST_ROWS = 100  # that were not learned; where there are fewer, chance would decide, and all rows are asked
 
 
-def moderated(
-    trained: Trained, baseline: Teacher, start: Start, labelled: pd.DataFrame, accuracy: float | None
-) -> Teacher:
+def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float | None) -> Teacher:
     """The teacher at the temperature at which it is, on average over the pool, as sure as `expected` allows.
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
@@ -30,7 +24,6 @@ def moderated(
 
     Args:
         baseline: a probe that has learned the labelled rows alone.
-        labelled: columns content, label.
         accuracy: the teacher's kind in cross-validation, if it was examined.
     """
     teacher, every = trained.teacher, np.arange(len(start.pool))
@@ -41,7 +34,7 @@ def moderated(
     contents = [start.pool[row] for row in np.sort(drawn)]
     logits = teacher.head.logits(embed(teacher.backbone, contents))
     believed = calibration.confidence(logits, 1.0)
-    shown = max(_held_out_accuracy(start, labelled), accuracy or 0.0)
+    shown = max(start.shown, accuracy or 0.0)
     alike = 0.0  # before self-training a teacher knows little that the baseline does not: it is no wonder if they agree
     if len(trained.guessed):
         guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
@@ -61,14 +54,3 @@ def expected(shown: float, believed: float, alike: float) -> float:
         alike: how often the teacher guesses what the baseline guesses.
     """
     return (max(shown, believed) + max(shown, alike)) / 2
-
-
-def _held_out_accuracy(start: Start, labelled: pd.DataFrame) -> float:
-    """What a probe on the backbone gets right of rows that it has not seen, over as many repeats as few rows need."""
-    embeddings, labels = embed(start.backbone, labelled["content"].tolist()), labelled["label"].to_numpy(str)
-    repeats = math.ceil(ENOUGH_GUESSES / len(labels))
-    right = []
-    for learned, held in crossvalidation.splits(labels, FOLDS, repeats, start.seed):
-        head = probe.fit(embeddings[learned], labels[learned], start.head.inverse_regularisation)
-        right.append(head.predict(embeddings[held]) == labels[held])
-    return float(np.concatenate(right).mean())

@@ -1,6 +1,7 @@
 """Self-training: which rows of the pool to learn from, and with which labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,17 @@ NAME_SCALE = 20.0  # of the cosine between a name and a content, before it is kn
 ROUNDS = 2  # of learning what was told, and telling what was learned; four gained no more
 
 
+@dataclass(frozen=True)
+class Names:
+    """What the names of the classes alone say of contents.
+
+    `opinions` float32 [n, classes], rows sum to 1; `right` is the share of the labelled rows that they are right of.
+    """
+
+    opinions: np.ndarray
+    right: float
+
+
 def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: int) -> np.ndarray:
     """The numbers of the pool's rows, of so many, that self-training looks at; ascending."""
     count = max(settings.pool_rows, settings.pool_rows_per_class * classes)
@@ -26,6 +38,7 @@ def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: in
 
 def guessed(
     teachers: Sequence[Teacher],
+    names: Names | None,
     rows: pd.DataFrame,
     contents: Sequence[Any],
     head: Probe,
@@ -33,21 +46,19 @@ def guessed(
 ) -> pd.DataFrame:
     """The contents to train an encoder on: columns content, label (what was guessed) and weight, index their number.
 
-    The names of the classes have an opinion too, where the encoder knows words. What all are surest of teaches a probe
-    on the surface of the contents, their n-grams or pixels. Both err on other rows than an encoder does that has
-    learned the few labels (co-training, Blum & Mitchell 1998); so the surface is asked before the surest rows are
-    chosen once more.
+    What all opinions are surest of teaches a probe on the surface of the contents, their n-grams or pixels. It and the
+    names err on other rows than an encoder does that has learned the few labels (co-training, Blum & Mitchell 1998);
+    so the surface is asked before the surest rows are chosen once more.
 
     Args:
-        teachers: at least one; all have the same classes, and the last has the backbone as it was.
-        rows: what they learned from; columns content, label, weight, origin_kind.
+        teachers: at least one; all have the same classes.
+        names: what the names of these classes say of the contents.
+        rows: what the teachers learned from; columns content, label, weight.
         contents: of the pool.
     """
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
+    opinions += [names.opinions] if names is not None else []
     classes = np.array(teachers[0].classes_)
-    labelled = rows[rows["origin_kind"] == "labelled"]
-    if (by_name := named(teachers[-1].backbone, labelled, classes, contents)) is not None:
-        opinions.append(by_name)
     surface = teachers[0].backbone.surface([*rows["content"], *contents])
     learned = _surest(classes, agreed(opinions), settings)
     view = _learned(surface, rows, learned, head)
@@ -55,10 +66,8 @@ def guessed(
     return chosen.assign(content=[contents[row] for row in chosen.index])
 
 
-def named(
-    backbone: Backbone, labelled: pd.DataFrame, classes: np.ndarray, contents: Sequence[Any]
-) -> np.ndarray | None:
-    """What the names of the classes alone say of the contents, float32 [n, classes]; None where nothing reads them.
+def named(backbone: Backbone, rows: pd.DataFrame, classes: np.ndarray, contents: Sequence[Any]) -> Names | None:
+    """What the names of the classes alone say of the contents; None where nothing reads them.
 
     The nearer a content lies to a name, the likelier the class (Chang et al. 2008, dataless classification). Names
     have learned from no row, so the labelled ones show how right they are, and so sure they are: the names `1` and `2`
@@ -66,20 +75,27 @@ def named(
     is right, are added to theirs (Laplace's rule of succession).
 
     Args:
-        labelled: columns content, label.
+        backbone: one that has learned no label.
+        rows: columns content, label, origin_kind.
     """
-    names = backbone.names(list(classes))
-    if names is None:
+    vectors = backbone.names(list(classes))
+    if vectors is None:
         return None
-    guesses = (embed(backbone, labelled["content"].tolist()) @ names.T).argmax(axis=1)
-    right = (classes[guesses] == labelled["label"].to_numpy(str)).sum()
-    shown = float((right + 1) / (len(labelled) + len(classes)))
-    logits = NAME_SCALE * embed(backbone, contents) @ names.T
-    return np.asarray(softmax(logits / calibration.temperature_for(logits, shown), axis=1), np.float32)
+    labelled = rows[rows["origin_kind"] == "labelled"]
+    guesses = (embed(backbone, labelled["content"].tolist()) @ vectors.T).argmax(axis=1)
+    right = int((classes[guesses] == labelled["label"].to_numpy(str)).sum())
+    logits = NAME_SCALE * embed(backbone, contents) @ vectors.T
+    temperature = calibration.temperature_for(logits, (right + 1) / (len(labelled) + len(classes)))
+    return Names(np.asarray(softmax(logits / temperature, axis=1), np.float32), right / len(labelled))
 
 
 def settled(
-    embeddings: np.ndarray, rows: pd.DataFrame, learned: pd.DataFrame, head: Probe, settings: ClassBalancedSelfTraining
+    embeddings: np.ndarray,
+    rows: pd.DataFrame,
+    learned: pd.DataFrame,
+    names: Names | None,
+    head: Probe,
+    settings: ClassBalancedSelfTraining,
 ) -> tuple[probe.Head, pd.DataFrame]:
     """A head that has learned all contents, and what they were taken for: columns label and weight.
 
@@ -90,13 +106,16 @@ def settled(
         embeddings: float32 [rows + contents, d], of an encoder that was trained on `rows` and `learned`.
         rows: columns label, weight; their labels are known.
         learned: what `guessed` gave.
+        names: of the classes, where they are to have a say in the labels, too.
     """
     contents = embeddings[len(rows) :]
     before = _learned(embeddings, rows, learned, head)
     classes, after = np.array(before.classes), before
     known = rows["label"].to_numpy(str)[:, None] == classes
     for _ in range(ROUNDS):
-        opinions = np.concatenate([known, after.predict_proba(contents)]).astype(np.float32)
+        said = after.predict_proba(contents)
+        said = said if names is None else agreed([said, names.opinions])
+        opinions = np.concatenate([known, said]).astype(np.float32)
         found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
         told = pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight})
         after = _learned(embeddings, rows, told, head)

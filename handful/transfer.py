@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,31 @@ from handful.training import Classifier, Examples, Schedule, fit
 log = logging.getLogger("handful.transfer")
 TINY = 1e-7
 UNEXAMINED = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every candidate begins with: the backbone, the training table, the pool, the probe's settings, the seed."""
+
+    backbone: Backbone
+    training: pd.DataFrame
+    pool: Sequence[Any]
+    head: Probe
+    seed: int
+
+    @property
+    def labelled(self) -> pd.DataFrame:
+        """The rows of the training table that somebody labelled."""
+        return self.training[self.training["origin_kind"] == "labelled"]
+
+    @cached_property
+    def shown(self) -> float:
+        """The accuracy that the labelled rows alone can show: of a probe on the backbone, of rows that it did not see.
+
+        One figure for all that is trained from here: a part of the rows would show less.
+        """
+        embeddings, labels = embed(self.backbone, self.labelled["content"].tolist()), self.labelled["label"]
+        return probe.held_out_accuracy(embeddings, labels.to_numpy(str), self.head.inverse_regularisation, self.seed)
 
 
 def linear_probe(backbone: Backbone, rows: pd.DataFrame, head: Probe) -> Teacher:
@@ -74,38 +100,47 @@ def full_fine_tuning(
 
 
 def contrastive_fine_tuning(
-    backbone: Backbone,
-    rows: pd.DataFrame,
-    pool: Sequence[Any],
-    head: Probe,
-    settings: ContrastiveFineTuning,
-    seed: int,
-    what: str,
+    start: Start, rows: pd.DataFrame, settings: ContrastiveFineTuning, what: str
 ) -> tuple[Teacher, pd.DataFrame]:
     """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
 
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
-    backbone as it was and the surface of the contents agree on. Then the probe also learns what all the rows looked
-    at are thought to be.
+    backbone as it was, the names of the classes and the surface of the contents agree on. Then the probe also learns
+    what all the rows looked at are thought to be.
 
     Returns:
         the teacher, and those rows: columns label (what they were taken for), weight and content, index their number
         in the pool; none without self-training.
     """
+    backbone, pool, head, seed, further = start.backbone, start.pool, start.head, start.seed, settings.self_training
     tuned = _drawn_together(backbone, rows, settings, seed, what)
-    teacher, further = replace(linear_probe(tuned, rows, head), kind=settings.kind), settings.self_training
+    teacher = replace(linear_probe(tuned, rows, head), kind=settings.kind)
     if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
         return teacher, selftraining.nothing()
     drawn = selftraining.drawn(len(pool), len(teacher.classes_), further, seed)
     contents = [pool[row] for row in drawn]
-    learned = selftraining.guessed([teacher, linear_probe(backbone, rows, head)], rows, contents, head, further)
+    names = selftraining.named(backbone, rows, np.array(teacher.classes_), contents)
+    teachers = [teacher, linear_probe(backbone, rows, head)]
+    learned = selftraining.guessed(teachers, names, rows, contents, head, further)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
     tuned = _drawn_together(tuned, pd.concat([rows, learned]), onwards, seed, f"{what}, self-training")
     embeddings = embed(tuned, [*rows["content"], *contents])
-    finished, told = selftraining.settled(embeddings, rows, learned, head, further)
+    heard = _worth_hearing(names, start)
+    finished, told = selftraining.settled(embeddings, rows, learned, heard, head, further)
     return Teacher(tuned, finished, settings.kind), told.assign(content=contents).set_index(drawn)
+
+
+def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraining.Names | None:
+    """The names where they are right as often as what the labelled rows teach; others would blur that."""
+    if names is None:
+        return None
+    heard = names.right >= start.shown
+    found = "right of %.0f %% of the labelled rows, a probe of %.0f %% of those that it did not see"
+    say = "a say" if heard else "no say"
+    log.info(f"The names of the classes, {found}, have %s in the labels", 100 * names.right, 100 * start.shown, say)
+    return names if heard else None
 
 
 def _drawn_together(
@@ -113,16 +148,6 @@ def _drawn_together(
 ) -> Backbone:
     contents, weights = rows["content"].tolist(), rows["weight"].to_numpy(float)
     return contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
-
-
-@dataclass(frozen=True)
-class Start:
-    """What every candidate begins with: the backbone, the contents of the pool, the probe's settings and the seed."""
-
-    backbone: Backbone
-    pool: Sequence[Any]
-    head: Probe
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -134,25 +159,25 @@ class Trained:
     guessed: pd.DataFrame = field(default_factory=selftraining.nothing)
 
 
-def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -> tuple[Trained, list[dict[str, Any]]]:
+def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[dict[str, Any]]]:
     """Cross-validate every candidate on the labelled rows, and train the winner on the whole training table.
 
     The first candidate is taken unless a later one has a gain of more than `minimum_gain` standard errors over the
     best before it. One candidate alone, or fewer labelled rows than `minimum_rows_per_class` times the classes, are not
     cross-validated: the record then has the reason, and no numbers.
     """
-    labelled = training[training["origin_kind"] == "labelled"]
+    labelled = start.labelled
     if reason := _unexamined(parameters, labelled["label"]):
         first = parameters.candidates[0]
         log.info("%s, not cross-validated: %s", first.kind, reason)
-        trained = _train(first, start, training, None, None, "training on all rows")
+        trained = _train(first, start, start.training, None, None, "training on all rows")
         return trained, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
     folds = folds[: parameters.folds_examined]
     truth = _codes(labelled)[np.concatenate([held for _, held in folds])]
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
-        probabilities, epochs = _held_out_probabilities(candidate, start, training, labelled, folds)
+        probabilities, epochs = _held_out_probabilities(candidate, start, labelled, folds)
         correct = (probabilities.argmax(axis=1) == truth).astype(float)
         gain = crossvalidation.paired_gain(correct, best_correct) if number else crossvalidation.Gain(0.0, 0.0)
         if number == 0 or gain.clears(parameters.minimum_gain):
@@ -161,7 +186,7 @@ def choose(start: Start, training: pd.DataFrame, parameters: PretrainTransfer) -
         records.append(_record(candidate.kind, probabilities, truth, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
-    trained = _train(parameters.candidates[best], start, training, epochs_of[best], None, "training on all rows")
+    trained = _train(parameters.candidates[best], start, start.training, epochs_of[best], None, "training on all rows")
     return trained, records
 
 
@@ -189,7 +214,7 @@ def _train(
         case LinearProbe():
             return Trained(linear_probe(backbone, rows, head))
         case ContrastiveFineTuning():
-            tuned, guessed = contrastive_fine_tuning(backbone, rows, start.pool, head, candidate, seed, what)
+            tuned, guessed = contrastive_fine_tuning(start, rows, candidate, what)
             return Trained(tuned, guessed=guessed)
         case FullFineTuning():
             many = candidate.epochs if epochs is None else epochs
@@ -199,14 +224,13 @@ def _train(
 def _held_out_probabilities(
     candidate: Transfer,
     start: Start,
-    training: pd.DataFrame,
     labelled: pd.DataFrame,
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, int]:
     """float32 [held out, classes], fold after fold; and the median of the folds' best epochs."""
     probabilities, epochs = [], []
     for number, (_, held) in enumerate(folds, start=1):
-        rows, held_out = _learnable(training, labelled["id"].iloc[held]), labelled.iloc[held]
+        rows, held_out = _learnable(start.training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
         trained = _train(candidate, start, rows, None, held_out, what)
         epochs.append(trained.epochs)

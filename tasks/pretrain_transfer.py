@@ -53,10 +53,10 @@ def pretrain_transfer(
     baseline = linear_probe(backbone, labelled.assign(weight=1.0), head)
     contents = [*unlabelled, *labelled["content"]]
     pretrained = backbones.pretrain(backbone, contents, parameters.pretrain, seed)
-    begin = Start(pretrained, unlabelled, head, seed)
-    trained, records = choose(begin, training, parameters)
+    begin = Start(pretrained, training, unlabelled, head, seed)
+    trained, records = choose(begin, parameters)
     [chosen] = [record for record in records if record["chosen"]]
-    teacher = confidence.moderated(trained, baseline, begin, labelled, chosen["accuracy"])
+    teacher = confidence.moderated(trained, baseline, begin, chosen["accuracy"])
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     rows = trained.guessed["label"].value_counts().sort_index().items()
     found = {"candidates": records, "chosen": figures, "backbone": pretrained.origin}

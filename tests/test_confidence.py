@@ -1,5 +1,6 @@
 """How sure a teacher may be of itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,12 @@ ROOT = Path(__file__).parents[1]
 def start() -> Start:
     given = parameters.read(ROOT / "params.image.yaml")
     encoder: Backbone = image_backbone.load(given.backbone, 0)
-    return Start(encoder, [stripes(row % 2 == 1, row) for row in range(100)], given.probe, 0)
-
-
-@pytest.fixture(scope="module")
-def labelled() -> pd.DataFrame:
-    contents: list[Any] = [stripes(row % 2 == 1, 1000 + row) for row in range(12)]
-    return pd.DataFrame({"content": contents, "label": ["left", "right"] * 6, "weight": 1.0})
+    pool: list[Any] = [stripes(row % 2 == 1, row) for row in range(100)]
+    contents = [stripes(row % 2 == 1, 1000 + row) for row in range(12)]
+    training = pd.DataFrame(
+        {"content": contents, "label": ["left", "right"] * 6, "weight": 1.0, "origin_kind": "labelled"}
+    )
+    return Start(encoder, training, pool, given.probe, 0)
 
 
 SHARES = st.floats(0.05, 1)
@@ -46,60 +46,59 @@ def test_the_accuracy_to_expect_is_no_less_than_shown_and_no_more_than_the_best_
 
 
 def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(
-    start: Start, labelled: pd.DataFrame
+    start: Start,
 ) -> None:
     # Labels by chance: a probe learns them by heart and gets half of the held-out ones right.
-    chance = labelled.assign(label=np.random.default_rng(1).permutation(labelled["label"]))
+    chance = start.training.assign(label=np.random.default_rng(1).permutation(start.training["label"]))
+    start = replace(start, training=chance)
     overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
-    moderated = confidence.moderated(Trained(overconfident), overconfident, start, chance, None)
+    moderated = confidence.moderated(Trained(overconfident), overconfident, start, None)
     before, after = (teacher.predict_proba(start.pool) for teacher in (overconfident, moderated))
-    shown = confidence._held_out_accuracy(start, chance)
-    assert shown < before.max(axis=1).mean()
-    assert after.max(axis=1).mean() == pytest.approx((shown + before.max(axis=1).mean()) / 2, abs=1e-4)
+    assert start.shown < before.max(axis=1).mean()
+    assert after.max(axis=1).mean() == pytest.approx((start.shown + before.max(axis=1).mean()) / 2, abs=1e-4)
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
 
 
 def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer(
-    start: Start, labelled: pd.DataFrame
+    start: Start,
 ) -> None:
-    shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
-    moderated = confidence.moderated(Trained(shy), shy, start, labelled, 0.9)
+    shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
+    moderated = confidence.moderated(Trained(shy), shy, start, 0.9)
     assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
 
 
 def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_guesses(
-    start: Start, labelled: pd.DataFrame
+    start: Start,
 ) -> None:
-    shy = linear_probe(start.backbone, labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
+    shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     told = pd.DataFrame({"label": "left", "weight": 1.0, "content": start.pool[:1]})
-    baseline = linear_probe(start.backbone, labelled, start.head)
-    moderated = confidence.moderated(Trained(shy, guessed=told), baseline, start, labelled, None)
+    baseline = linear_probe(start.backbone, start.labelled, start.head)
+    moderated = confidence.moderated(Trained(shy, guessed=told), baseline, start, None)
     alike = float(np.mean(np.array(baseline.predict(start.pool)) == np.array(shy.predict(start.pool))))
-    shown = confidence._held_out_accuracy(start, labelled)
     believed = float(shy.predict_proba(start.pool).max(axis=1).mean())
     sure = moderated.predict_proba(start.pool).max(axis=1).mean()
-    assert sure == pytest.approx(confidence.expected(shown, believed, alike), abs=1e-2)
-    assert believed < shown
+    assert sure == pytest.approx(confidence.expected(start.shown, believed, alike), abs=1e-2)
+    assert believed < start.shown
 
 
-def test_without_a_pool_a_teacher_stays_as_it_is(start: Start, labelled: pd.DataFrame) -> None:
-    teacher = linear_probe(start.backbone, labelled, start.head)
-    alone = Start(start.backbone, [], start.head, 0)
-    assert confidence.moderated(Trained(teacher), teacher, alone, labelled, 0.5) is teacher
+def test_without_a_pool_a_teacher_stays_as_it_is(start: Start) -> None:
+    teacher = linear_probe(start.backbone, start.labelled, start.head)
+    alone = replace(start, pool=[])
+    assert confidence.moderated(Trained(teacher), teacher, alone, 0.5) is teacher
 
 
 def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_enough(
-    start: Start, labelled: pd.DataFrame
+    start: Start,
 ) -> None:
     pool = [*start.pool, *(stripes(row % 2 == 1, 200 + row, side=12) for row in range(100))]
-    larger = Start(start.backbone, pool, start.head, 0)
-    teacher = linear_probe(start.backbone, labelled, start.head)
+    larger = replace(start, pool=pool)
+    teacher = linear_probe(start.backbone, start.labelled, start.head)
     for learned, asked in ((range(100, 200), range(100)), (range(100), range(100, 200)), (range(150), range(200))):
         told = pd.DataFrame({"label": "left", "weight": 1.0, "content": [pool[row] for row in learned]}, index=learned)
-        moderated = confidence.moderated(Trained(teacher, guessed=told), teacher, larger, labelled, 0.9)
+        moderated = confidence.moderated(Trained(teacher, guessed=told), teacher, larger, 0.9)
         sure = moderated.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         believed = teacher.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
-        shown = max(confidence._held_out_accuracy(larger, labelled), 0.9)
+        shown = max(larger.shown, 0.9)
         # The teacher is the baseline too, so the two always guess alike.
         assert sure == pytest.approx(confidence.expected(shown, float(believed), 1.0), abs=1e-3)

@@ -67,7 +67,7 @@ GUESSING = ClassBalancedSelfTraining(
 def choose(
     training: pd.DataFrame, given: PretrainTransfer, head: Probe, seed: int
 ) -> tuple[Teacher, list[dict[str, Any]]]:
-    trained, records = transfer.choose(transfer.Start(BACKBONE, [], head, seed), training, given)
+    trained, records = transfer.choose(transfer.Start(BACKBONE, training, [], head, seed), given)
     return trained.teacher, records
 
 
@@ -272,7 +272,7 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
     few = lopsided.groupby("label").head(12)  # enough for the pixels to tell the kinds apart, too
     (alone, _), (without_pool, nothing), (with_pool, told) = (
-        transfer.contrastive_fine_tuning(BACKBONE, few, rows, FREE, each, 0, "a toy")
+        transfer.contrastive_fine_tuning(transfer.Start(BACKBONE, few, rows, FREE, 0), few, each, "a toy")
         for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
     )
     assert nothing.empty
@@ -291,7 +291,7 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
 def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:
     few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(20)]
     alone = transfer.linear_probe(BACKBONE, few, FREE)
-    learned = selftraining.guessed([alone], few, pool, FREE, GUESSING)
+    learned = selftraining.guessed([alone], None, few, pool, FREE, GUESSING)
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
     assert learned["content"].tolist() == [pool[row] for row in learned.index]
     assert set(learned["weight"]) == {0.5}
@@ -312,15 +312,29 @@ class Named:
 
 def test_names_are_believed_as_far_as_they_are_right_of_labelled_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftraining, "embed", lambda _, contents: on_a_circle(*contents))
-    labelled = pd.DataFrame({"content": [5.0, 10.0, 80.0, 85.0], "label": ["low", "low", "high", "high"]})
+    rows = pd.DataFrame({"content": [5.0, 10.0, 80.0, 85.0, 5.0], "label": ["low", "low", "high", "high", "high"]})
+    rows["origin_kind"] = ["labelled"] * 4 + ["augmented"]  # which says nothing of how right names are
     classes, contents = np.array(["high", "low"]), [0.0, 30.0, 60.0, 90.0]
-    right = selftraining.named(Named(90, 0), labelled, classes, contents)
-    wrong = selftraining.named(Named(0, 90), labelled, classes, contents)
+    right = selftraining.named(Named(90, 0), rows, classes, contents)
+    wrong = selftraining.named(Named(0, 90), rows, classes, contents)
     assert right is not None
     assert wrong is not None
-    assert right.argmax(axis=1).tolist() == [1, 1, 0, 0]
-    assert right.max(axis=1).mean() == pytest.approx((4 + 1) / (4 + 2), abs=1e-3)
-    assert wrong.max(axis=1).max() < 0.75  # no class is ruled out by names that are never right
+    assert (right.right, wrong.right) == (1, 0)
+    assert right.opinions.argmax(axis=1).tolist() == [1, 1, 0, 0]
+    assert right.opinions.max(axis=1).mean() == pytest.approx((4 + 1) / (4 + 2), abs=1e-3)
+    assert wrong.opinions.max(axis=1).max() < 0.75  # no class is ruled out by names that are never right
+
+
+def test_names_are_heard_where_they_are_right_as_often_as_a_probe_of_rows_it_did_not_see(
+    unlearnable: pd.DataFrame, lopsided: pd.DataFrame
+) -> None:
+    names = selftraining.Names(np.eye(2, dtype=np.float32), right=0.9)
+    by_chance, easy = (transfer.Start(BACKBONE, rows, [], FREE, 0) for rows in (unlearnable, lopsided))
+    assert by_chance.shown < 0.75
+    assert easy.shown > 0.9
+    assert transfer._worth_hearing(names, by_chance) is names
+    assert transfer._worth_hearing(names, easy) is None
+    assert transfer._worth_hearing(None, by_chance) is None
 
 
 def test_images_have_no_names(lopsided: pd.DataFrame) -> None:
@@ -346,11 +360,26 @@ def test_the_border_between_classes_goes_where_no_rows_are() -> None:
     shares = []
     for share in (0.0, 0.8):
         settings = GUESSING.model_copy(update={"diffusion": share, "neighbours": 9})
-        head, told = selftraining.settled(embeddings, rows, selftraining.nothing(), FREE, settings)
+        head, told = selftraining.settled(embeddings, rows, selftraining.nothing(), None, FREE, settings)
         shares.append(np.mean(told["label"] == right))
         assert head.predict(embeddings[2:]).tolist() == told["label"].tolist()
     assert shares[0] < 0.9
     assert shares[1] == 1
+
+
+def test_names_that_are_heard_move_the_border() -> None:
+    rows = pd.DataFrame({"label": ["low", "high"], "weight": 1.0})
+    embeddings = on_a_circle(0, 90, *range(1, 90))
+    low = np.linspace(0.99, 0.01, 89, dtype=np.float32)[:, None] ** 0.5  # by their names two thirds are low
+    names = selftraining.Names(np.concatenate([1 - low, low], axis=1), right=1.0)
+    without, heard = (
+        selftraining.settled(
+            embeddings, rows, selftraining.nothing(), each, Probe(inverse_regularisation=1.0), GUESSING
+        )[1]
+        for each in (None, names)
+    )
+    assert np.mean(without["label"] == "low") == pytest.approx(0.5, abs=0.05)
+    assert 0.55 < np.mean(heard["label"] == "low") < 0.8
 
 
 def test_a_head_is_no_surer_of_what_it_said_itself() -> None:
@@ -358,7 +387,7 @@ def test_a_head_is_no_surer_of_what_it_said_itself() -> None:
     embeddings = on_a_circle(0, 90, *range(1, 90))
     before = probe.fit(embeddings[:2], rows["label"].to_numpy(str), 10.0)
     settings = Probe(inverse_regularisation=10.0)
-    after, _ = selftraining.settled(embeddings, rows, selftraining.nothing(), settings, GUESSING)
+    after, _ = selftraining.settled(embeddings, rows, selftraining.nothing(), None, settings, GUESSING)
     sure = [head.predict_proba(embeddings[2:]).max(axis=1).mean() for head in (before, after)]
     assert sure[0] == pytest.approx(sure[1], abs=1e-3)
 
