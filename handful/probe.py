@@ -1,6 +1,7 @@
 """The linear probe: logistic regression on embeddings, the head of every teacher and the honest baseline."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def fit(
     """
     model = LogisticRegression(C=inverse_regularisation, max_iter=1000)
     # So small a problem is solved fastest by one thread; more only wait for each other.
-    with threadpool_limits(1):
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Labels are classes, also where hardly two rows share one.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
         model.fit(embeddings, labels, sample_weight=weights)
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:

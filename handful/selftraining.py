@@ -23,7 +23,7 @@ ROUNDS = 2  # of learning what was told, and telling what was learned; four gain
 class Names:
     """What the names of the classes alone say of contents.
 
-    `opinions` float32 [n, classes], rows sum to 1; `right` is the share of the labelled rows that they are right of.
+    `opinions` float32 [n, classes], rows sum to 1; `right` is the share of them that can be expected to be right.
     """
 
     opinions: np.ndarray
@@ -83,10 +83,11 @@ def named(backbone: Backbone, rows: pd.DataFrame, classes: np.ndarray, contents:
         return None
     labelled = rows[rows["origin_kind"] == "labelled"]
     guesses = (embed(backbone, labelled["content"].tolist()) @ vectors.T).argmax(axis=1)
-    right = int((classes[guesses] == labelled["label"].to_numpy(str)).sum())
+    count = int((classes[guesses] == labelled["label"].to_numpy(str)).sum())
+    right = (count + 1) / (len(labelled) + len(classes))
     logits = NAME_SCALE * embed(backbone, contents) @ vectors.T
-    temperature = calibration.temperature_for(logits, (right + 1) / (len(labelled) + len(classes)))
-    return Names(np.asarray(softmax(logits / temperature, axis=1), np.float32), right / len(labelled))
+    opinions = softmax(logits / calibration.temperature_for(logits, right), axis=1)
+    return Names(np.asarray(opinions, np.float32), right)
 
 
 def settled(

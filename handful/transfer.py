@@ -137,9 +137,12 @@ def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraini
     if names is None:
         return None
     heard = names.right >= start.shown
-    found = "right of %.0f %% of the labelled rows, a probe of %.0f %% of those that it did not see"
-    say = "a say" if heard else "no say"
-    log.info(f"The names of the classes, {found}, have %s in the labels", 100 * names.right, 100 * start.shown, say)
+    log.info(
+        "The names of the classes are right of %.0f %% of the rows, a probe is of %.0f %%: they have %s in the labels",
+        100 * names.right,
+        100 * start.shown,
+        "a say" if heard else "no say",
+    )
     return names if heard else None
 
 

@@ -319,9 +319,9 @@ def test_names_are_believed_as_far_as_they_are_right_of_labelled_rows(monkeypatc
     wrong = selftraining.named(Named(0, 90), rows, classes, contents)
     assert right is not None
     assert wrong is not None
-    assert (right.right, wrong.right) == (1, 0)
     assert right.opinions.argmax(axis=1).tolist() == [1, 1, 0, 0]
-    assert right.opinions.max(axis=1).mean() == pytest.approx((4 + 1) / (4 + 2), abs=1e-3)
+    assert (right.right, wrong.right) == ((4 + 1) / (4 + 2), (0 + 1) / (4 + 2))
+    assert right.opinions.max(axis=1).mean() == pytest.approx(right.right, abs=1e-3)
     assert wrong.opinions.max(axis=1).max() < 0.75  # no class is ruled out by names that are never right
 
 
