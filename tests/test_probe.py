@@ -29,6 +29,20 @@ def test_probabilities_are_those_of_scikit_learn(classes: int, weighted: bool) -
     assert np.allclose(head.predict_proba(unseen), model.predict_proba(unseen), atol=1e-4)
 
 
+def test_a_row_for_each_class_is_learned_without_a_warning() -> None:
+    points, labels = np.eye(30, dtype=np.float32), np.array([f"class {row:02}" for row in range(30)])
+    assert probe.fit(points, labels, 100.0).predict(points).tolist() == labels.tolist()
+
+
+def test_held_out_rows_show_what_is_learned_and_not_what_is_learned_by_heart() -> None:
+    points, labels = rows(3)
+    by_chance = np.random.default_rng(1).permutation(labels)
+    accuracies = [probe.held_out_accuracy(points, each, 100.0, seed=0) for each in (labels, by_chance)]
+    assert accuracies[0] > 0.6
+    assert accuracies[1] < 0.5
+    assert probe.held_out_accuracy(points, labels, 100.0, seed=0) == accuracies[0]
+
+
 @pytest.mark.parametrize("classes", [2, 5])
 def test_there_is_one_row_of_coefficients_per_class_and_rows_sum_to_one(classes: int) -> None:
     points, labels = rows(classes)
