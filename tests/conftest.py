@@ -1,6 +1,7 @@
 """What several test files share: one small repository, trained once by `dvc repro` alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from connections import watch
+from filelock import FileLock
 from images import stripes
 from toy_graph import commit, project_repository
 
@@ -127,17 +129,31 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder where it is written down whom the stages of `trained` tried to reach."""
-    return tmp_path_factory.mktemp("watched")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this run of all tests, whichever of its workers asks."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, watched: Path) -> Path:
-    """A repository in which `dvc repro` has run, free to ask the hub, where any import of Prefect would have failed."""
-    root = small_repository(tmp_path_factory.mktemp("trained") / "repository")
-    command(root, "dvc", "repro", HF_HUB_OFFLINE="0", **watch(without_prefect(watched)))
-    return root
+def watched(shared: Path) -> Path:
+    """The folder where it is written down whom the stages of `trained` tried to reach."""
+    folder = shared / "watched"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(shared: Path, watched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which `dvc repro` has run, free to ask the hub, where any import of Prefect would have failed.
+
+    One worker makes it, and each has a copy to change.
+    """
+    root = shared / "trained"
+    with FileLock(shared / "trained.lock"):
+        if not (root / "data" / "evaluate" / "report.html").exists():
+            command(small_repository(root), "dvc", "repro", HF_HUB_OFFLINE="0", **watch(without_prefect(watched)))
+    return Path(shutil.copytree(root, tmp_path_factory.mktemp("copy") / "repository", symlinks=True))
 
 
 def without_prefect(folder: Path) -> Path:
