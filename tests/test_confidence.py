@@ -45,9 +45,7 @@ def test_the_accuracy_to_expect_is_no_less_than_shown_and_no_more_than_the_best_
     assert confidence.expected(0.0, believed, alike) == pytest.approx((believed + alike) / 2)
 
 
-def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(
-    start: Start,
-) -> None:
+def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(start: Start) -> None:
     # Labels by chance: a probe learns them by heart and gets half of the held-out ones right.
     chance = start.training.assign(label=np.random.default_rng(1).permutation(start.training["label"]))
     start = replace(start, training=chance)
@@ -59,18 +57,14 @@ def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_be
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
 
 
-def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer(
-    start: Start,
-) -> None:
+def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer(start: Start) -> None:
     shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     moderated = confidence.moderated(Trained(shy), shy, start, 0.9)
     assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
 
 
-def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_guesses(
-    start: Start,
-) -> None:
+def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_guesses(start: Start) -> None:
     shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     told = pd.DataFrame({"label": "left", "weight": 1.0, "content": start.pool[:1]})
     baseline = linear_probe(start.backbone, start.labelled, start.head)
@@ -88,9 +82,7 @@ def test_without_a_pool_a_teacher_stays_as_it_is(start: Start) -> None:
     assert confidence.moderated(Trained(teacher), teacher, alone, 0.5) is teacher
 
 
-def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_enough(
-    start: Start,
-) -> None:
+def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_enough(start: Start) -> None:
     pool = [*start.pool, *(stripes(row % 2 == 1, 200 + row, side=12) for row in range(100))]
     larger = replace(start, pool=pool)
     teacher = linear_probe(start.backbone, start.labelled, start.head)
