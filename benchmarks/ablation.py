@@ -31,6 +31,7 @@ class Step:
     pruning: str = "none"
     self_training: bool = True
     diffusion: bool = True
+    surface: bool = True
     linear: bool = False  # the linear student, not the default one
 
 
@@ -52,8 +53,9 @@ STEPS = (
     ),
     Step("(+ noise pruning, by the gate)", "teacher", pruning="cleanlab"),
     Step("+ contrastive fine-tuning", "teacher", candidates=None, self_training=False),
-    Step("+ self-training", "teacher", candidates=None, diffusion=False),
-    Step("+ what near rows are thought to be: the teacher", "teacher", candidates=None),
+    Step("+ self-training", "teacher", candidates=None, diffusion=False, surface=False),
+    Step("+ what near rows are thought to be", "teacher", candidates=None, surface=False),
+    Step("+ a second opinion, of the n-grams: the teacher", "teacher", candidates=None),
     Step("distilled: the linear student", "student", candidates=None, linear=True),
     Step("distilled: the default student", "student", candidates=None),
 )
@@ -96,16 +98,22 @@ def changed(values: Values, step: Step) -> Values:
     augment["operations"] = [*_left_in(augment["operations"], step.operations), *step.further]
     transfer["candidates"] = _left_in(transfer["candidates"], step.candidates)
     for candidate in transfer["candidates"]:
-        if "self_training" in candidate and not step.self_training:
-            candidate["self_training"] = {"kind": "none"}
-        elif "self_training" in candidate and not step.diffusion:
-            candidate["self_training"]["diffusion"] = 0.0
+        if "self_training" in candidate:
+            candidate["self_training"] = _self_training(candidate["self_training"], step)
     if step.linear:
         # With the settings of the default student, as far as it shares them.
         shared = {name: distill["students"][0][name] for name in LinearStudent.model_fields}
         distill["students"] = [{**shared, "kind": "linear"}]
     select = {**values["select"], "prune_noise": {"kind": step.pruning}}
     return {**values, "augment": augment, "select": select, "pretrain_transfer": transfer, "distill": distill}
+
+
+def _self_training(given: Values, step: Step) -> Values:
+    """The section as the step wants it."""
+    if not step.self_training:
+        return {"kind": "none"}
+    absent = {"diffusion": step.diffusion, "surface_share": step.surface}
+    return {**given, **{name: 0.0 for name, kept in absent.items() if not kept}}
 
 
 def _left_in(listed: list[Values], kinds: tuple[str, ...] | None) -> list[Values]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 
 from handful import calibration
-from handful.embedding import embed
 from handful.teacher import Teacher
 from handful.transfer import Start, Trained
 
@@ -32,15 +31,14 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
     unseen = np.setdiff1d(every, trained.guessed.index)
     drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
     contents = [start.pool[row] for row in np.sort(drawn)]
-    logits = teacher.head.logits(embed(teacher.backbone, contents))
+    logits = teacher.logits(contents)
     believed = calibration.confidence(logits, 1.0)
     shown = max(start.shown, accuracy or 0.0)
     alike = 0.0  # before self-training a teacher knows little that the baseline does not: it is no wonder if they agree
     if len(trained.guessed):
         guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
         alike = float((guesses == np.array(baseline.predict(contents))).mean())
-    temperature = calibration.temperature_for(logits, expected(shown, believed, alike))
-    return replace(teacher, head=teacher.head.at(temperature))
+    return replace(teacher, temperature=calibration.temperature_for(logits, expected(shown, believed, alike)))
 
 
 def expected(shown: float, believed: float, alike: float) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,10 @@ class Backbone(Embedder, Protocol):
     def names(self, labels: Sequence[str]) -> np.ndarray | None:
         """What the labels' names mean, as the encoder sees it: unit vectors [labels, d]; None if it knows no words."""
 
-    def surface(self, contents: Sequence[Any]) -> Any:
+    def vocabulary(self, contents: Sequence[Any]) -> dict[str, np.ndarray]:
+        """What has to be known of such contents to read their surface; nothing for images."""
+
+    def surface(self, contents: Sequence[Any], vocabulary: Mapping[str, np.ndarray]) -> Any:
         """What of the contents shows without the encoder, an array or sparse matrix [n, features]; n-grams, pixels."""
 
     def freeze(self, layers: int) -> None:

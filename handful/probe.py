@@ -34,6 +34,11 @@ class Head:
         scale = np.float32(temperature)
         return Head(self.classes, self.coefficients / scale, self.intercept / scale)
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the weights."""
+        return int(self.coefficients.nbytes + self.intercept.nbytes)
+
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """The likeliest class of each row, strings [n]."""
         return np.asarray(np.array(self.classes)[self.logits(embeddings).argmax(axis=1)])

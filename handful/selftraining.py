@@ -39,6 +39,7 @@ def drawn(rows: int, classes: int, settings: ClassBalancedSelfTraining, seed: in
 def guessed(
     teachers: Sequence[Teacher],
     names: Names | None,
+    surface: Any,
     rows: pd.DataFrame,
     contents: Sequence[Any],
     head: Probe,
@@ -53,15 +54,14 @@ def guessed(
     Args:
         teachers: at least one; all have the same classes.
         names: what the names of these classes say of the contents.
+        surface: of rows and contents, an array or sparse matrix [rows + contents, features].
         rows: what the teachers learned from; columns content, label, weight.
         contents: of the pool.
     """
     opinions = [teacher.predict_proba(contents) for teacher in teachers]
     opinions += [names.opinions] if names is not None else []
     classes = np.array(teachers[0].classes_)
-    surface = teachers[0].backbone.surface([*rows["content"], *contents])
-    learned = _surest(classes, agreed(opinions), settings)
-    view = _learned(surface, rows, learned, head)
+    view = taught(surface, rows, _surest(classes, agreed(opinions), settings), head)
     chosen = _surest(classes, agreed([*opinions, view.predict_proba(surface[len(rows) :])]), settings)
     return chosen.assign(content=[contents[row] for row in chosen.index])
 
@@ -110,7 +110,7 @@ def settled(
         names: of the classes, where they are to have a say in the labels, too.
     """
     contents = embeddings[len(rows) :]
-    before = _learned(embeddings, rows, learned, head)
+    before = taught(embeddings, rows, learned, head)
     classes, after = np.array(before.classes), before
     known = rows["label"].to_numpy(str)[:, None] == classes
     for _ in range(ROUNDS):
@@ -119,10 +119,18 @@ def settled(
         opinions = np.concatenate([known, said]).astype(np.float32)
         found = diffused(embeddings, opinions, settings.neighbours, settings.diffusion)[len(rows) :]
         told = pd.DataFrame({"label": classes[found.argmax(axis=1)], "weight": settings.weight})
-        after = _learned(embeddings, rows, told, head)
+        after = taught(embeddings, rows, told, head)
     # Who learns what he himself has said becomes surer of it, but not righter.
     sure = calibration.confidence(before.logits(contents), 1.0)
     return after.at(calibration.temperature_for(after.logits(contents), sure)), told
+
+
+def taught(features: Any, rows: pd.DataFrame, told: pd.DataFrame, head: Probe) -> probe.Head:
+    """A probe that has learned `rows`, which come first in `features`, and the contents after them that are `told`."""
+    both = pd.concat([rows, told])
+    numbers = np.concatenate([np.arange(len(rows)), len(rows) + told.index])
+    labels, weights = both["label"].to_numpy(str), both["weight"].to_numpy(float)
+    return probe.fit(features[numbers], labels, head.inverse_regularisation, weights)
 
 
 def nothing() -> pd.DataFrame:
@@ -158,11 +166,3 @@ def _surest(classes: np.ndarray, probabilities: np.ndarray, settings: ClassBalan
     """Label and weight of the chosen rows; the index holds their numbers."""
     rows = surest(probabilities, settings.share, settings.minimum_per_class)
     return pd.DataFrame({"label": classes[probabilities[rows].argmax(axis=1)], "weight": settings.weight}, index=rows)
-
-
-def _learned(features: Any, rows: pd.DataFrame, told: pd.DataFrame, head: Probe) -> probe.Head:
-    """A probe that has learned `rows`, which come first in `features`, and the contents after them that are `told`."""
-    both = pd.concat([rows, told])
-    taught = np.concatenate([np.arange(len(rows)), len(rows) + told.index])
-    labels, weights = both["label"].to_numpy(str), both["weight"].to_numpy(float)
-    return probe.fit(features[taught], labels, head.inverse_regularisation, weights)

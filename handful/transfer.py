@@ -20,7 +20,7 @@ from handful.parameters.learning import (
     Probe,
     Transfer,
 )
-from handful.teacher import Teacher
+from handful.teacher import Surface, Teacher
 from handful.training import Classifier, Examples, Schedule, fit
 
 log = logging.getLogger("handful.transfer")
@@ -106,7 +106,7 @@ def contrastive_fine_tuning(
 
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
     backbone as it was, the names of the classes and the surface of the contents agree on. Then the probe also learns
-    what all the rows looked at are thought to be.
+    what all the rows looked at are thought to be, and so does a second one, on their surface, which errs on other rows.
 
     Returns:
         the teacher, and those rows: columns label (what they were taken for), weight and content, index their number
@@ -121,15 +121,20 @@ def contrastive_fine_tuning(
     contents = [pool[row] for row in drawn]
     names = selftraining.named(backbone, rows, np.array(teacher.classes_), contents)
     teachers = [teacher, linear_probe(backbone, rows, head)]
-    learned = selftraining.guessed(teachers, names, rows, contents, head, further)
+    every = [*rows["content"], *contents]
+    vocabulary = backbone.vocabulary(every)
+    surface = backbone.surface(every, vocabulary)
+    learned = selftraining.guessed(teachers, names, surface, rows, contents, head, further)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
     tuned = _drawn_together(tuned, pd.concat([rows, learned]), onwards, seed, f"{what}, self-training")
-    embeddings = embed(tuned, [*rows["content"], *contents])
     heard = _worth_hearing(names, start)
-    finished, told = selftraining.settled(embeddings, rows, learned, heard, head, further)
-    return Teacher(tuned, finished, settings.kind), told.assign(content=contents).set_index(drawn)
+    finished, told = selftraining.settled(embed(tuned, every), rows, learned, heard, head, further)
+    second = None
+    if further.surface_share:
+        second = Surface(vocabulary, selftraining.taught(surface, rows, told, head), further.surface_share)
+    return Teacher(tuned, finished, settings.kind, second), told.assign(content=contents).set_index(drawn)
 
 
 def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraining.Names | None:

@@ -63,7 +63,7 @@ def distill(
         labelled["content"].tolist(),
         labelled["label"].tolist(),
         large,
-        teacher.head.predict_proba(hints[len(labelled) :]),
+        teacher.predict_proba(large),
         teacher.classes_,
         parameters.temperature,
         parameters.pool_weight,

@@ -1,6 +1,7 @@
 """A teacher that was saved predicts as before, or is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from handful.embedding import Backbone, embed
 from handful.errors import BackboneError
 from handful.image import backbone as image_backbone
 from handful.image.parameters import CnnBackbone
-from handful.teacher import Teacher
+from handful.teacher import Surface, Teacher
 from handful.text import backbone as text_backbone
 from handful.text.parameters import PretrainedBackbone
 from tests.images import stripes
@@ -55,6 +56,32 @@ def test_a_frozen_teacher_is_stored_without_its_encoder_and_comes_back(
         assert loaded.predict(contents) == LABELS.tolist()
 
 
+def with_second_opinion(given: Teacher, contents: list[str] | list[bytes]) -> Teacher:
+    """The teacher with a probe on the surface of the contents, which were told the other way round."""
+    vocabulary = given.backbone.vocabulary(contents)
+    second = probe.fit(given.backbone.surface(contents, vocabulary), LABELS[::-1], 10.0)
+    return replace(given, surface=Surface(vocabulary, second, 0.25), temperature=2.0)
+
+
+def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
+    text: Teacher, image: Teacher, tmp_path: Path
+) -> None:
+    for alone, modality, parameters, contents in (
+        (text, "text", TEXT, TEXTS),
+        (image, "image", IMAGE, PICTURES),
+    ):
+        both = with_second_opinion(alone, contents)
+        assert both.surface is not None
+        other = both.surface.head.predict_proba(both.backbone.surface(contents, both.surface.vocabulary))
+        assert other.argmax(axis=1).tolist() == [1, 1, 0, 0]
+        mixed = 0.75 * alone.predict_proba(contents) + 0.25 * other
+        expected = mixed**0.5 / (mixed**0.5).sum(axis=1, keepdims=True)  # at a temperature of two
+        assert np.allclose(both.predict_proba(contents), expected, atol=1e-5)
+        assert both.predict_proba([]).shape == (0, 2)
+        both.save(tmp_path / modality, modality, parameters, 0)
+        assert np.array_equal(teacher.load(tmp_path / modality).predict_proba(contents), both.predict_proba(contents))
+
+
 def test_an_adapted_teacher_is_stored_with_its_encoder_and_comes_back(
     text: Teacher, image: Teacher, tmp_path: Path
 ) -> None:
@@ -93,6 +120,7 @@ def test_what_a_teacher_computes_anew_is_what_it_keeps(text: Teacher) -> None:
     assert np.allclose(text.predict_proba(TEXTS).sum(axis=1), 1, atol=1e-6)
 
 
-def test_the_size_is_that_of_encoder_and_head(image: Teacher) -> None:
+def test_the_size_is_that_of_all_weights(image: Teacher) -> None:
     encoder = sum(tensor.numel() * tensor.element_size() for tensor in image.backbone.module.state_dict().values())
     assert image.size_bytes == encoder + 4 * 2 * (image.backbone.dimensions + 1)
+    assert with_second_opinion(image, PICTURES).size_bytes == image.size_bytes + 4 * 2 * (8 * 8 + 1)

@@ -1,5 +1,6 @@
 """Cross-validation chooses the teacher, and learns nothing from what it holds out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ GUESSING = ClassBalancedSelfTraining(
     minimum_steps=5,
     neighbours=5,
     diffusion=0.5,
+    surface_share=0.25,
 )
 
 
@@ -281,7 +283,14 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
     assert set(told["weight"]) == {0.5}
     again = transfer.linear_probe(with_pool.backbone, pd.concat([few, told], ignore_index=True), FREE)
-    assert again.predict(unseen) == with_pool.predict(unseen)
+    assert again.predict(unseen) == replace(with_pool, surface=None).predict(unseen)
+    assert with_pool.surface is not None
+    assert with_pool.surface.share == 0.25
+    pixels = BACKBONE.surface([*few["content"], *told["content"], *unseen], {})
+    both = np.concatenate([few["label"], told["label"]])
+    second = probe.fit(pixels[: len(both)], both, FREE.inverse_regularisation, np.repeat([1.0, 0.5], [len(few), 20]))
+    assert with_pool.surface.head.predict(pixels[len(both) :]).tolist() == second.predict(pixels[len(both) :]).tolist()
+    assert alone.surface is without_pool.surface is None
     assert with_pool.kind == alone.kind == "contrastive_fine_tuning"
     assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
     assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
@@ -291,7 +300,8 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
 def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:
     few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(20)]
     alone = transfer.linear_probe(BACKBONE, few, FREE)
-    learned = selftraining.guessed([alone], None, few, pool, FREE, GUESSING)
+    surface = BACKBONE.surface([*few["content"], *pool], {})
+    learned = selftraining.guessed([alone], None, surface, few, pool, FREE, GUESSING)
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
     assert learned["content"].tolist() == [pool[row] for row in learned.index]
     assert set(learned["weight"]) == {0.5}

@@ -4,7 +4,7 @@ import copy
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +106,11 @@ class Backbone:
     def names(self, labels: Sequence[str]) -> None:
         """Nothing: an encoder of images reads no words."""
 
-    def surface(self, contents: Sequence[bytes]) -> np.ndarray:
+    def vocabulary(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Nothing: pixels are read as they are."""
+        return {}
+
+    def surface(self, contents: Sequence[bytes], vocabulary: Mapping[str, np.ndarray]) -> np.ndarray:
         """The pixels themselves, float32 [n, channels · size · size]."""
         return self.collate(contents)["pixels"].flatten(1).numpy()
 

@@ -165,7 +165,7 @@ class ClassBalancedSelfTraining(Section):
     It looks at `pool_rows` of the pool, or at `pool_rows_per_class` for each class where that is more. Of a class that
     is guessed seldom, it learns from `minimum_per_class` rows. A guessed label weighs `weight`, a given one 1. In the
     end the head learns all rows looked at; the share `diffusion` of what each is taken for comes of its nearest
-    `neighbours`.
+    `neighbours`. A probe on the surface of the contents learns them too, and has `surface_share` of the say.
     """
 
     kind: Literal["class_balanced"]
@@ -179,6 +179,7 @@ class ClassBalancedSelfTraining(Section):
     minimum_steps: Count
     neighbours: Count
     diffusion: Annotated[float, Field(ge=0.0, lt=1.0)]
+    surface_share: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discriminator="kind")]

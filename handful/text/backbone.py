@@ -4,7 +4,7 @@ import copy
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +126,13 @@ class Backbone:
         """The embeddings of the labels' names as words, float32 [labels, dimensions]."""
         return embedding.embed(self, [readable(label) for label in labels])
 
-    def surface(self, contents: Sequence[str]) -> csr_matrix:
+    def vocabulary(self, contents: Sequence[str]) -> dict[str, np.ndarray]:
+        """Which n-grams of the contents count, and how much."""
+        return vars(ngrams.vocabulary(contents, LONGEST_NGRAM, MOST_NGRAMS))
+
+    def surface(self, contents: Sequence[str], vocabulary: Mapping[str, np.ndarray]) -> csr_matrix:
         """TF-IDF weighted n-grams of the contents, sparse float32 [n, features]."""
-        return ngrams.matrix(contents, ngrams.vocabulary(contents, LONGEST_NGRAM, MOST_NGRAMS), LONGEST_NGRAM)
+        return ngrams.matrix(contents, ngrams.Vocabulary(**vocabulary), LONGEST_NGRAM)
 
     def freeze(self, layers: int) -> None:
         """Keep the first layers, and with any all that is before them, as they are while the rest is trained."""
