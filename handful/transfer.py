@@ -112,29 +112,42 @@ def contrastive_fine_tuning(
         the teacher, and those rows: columns label (what they were taken for), weight and content, index their number
         in the pool; none without self-training.
     """
-    backbone, pool, head, seed, further = start.backbone, start.pool, start.head, start.seed, settings.self_training
-    tuned = _drawn_together(backbone, rows, settings, seed, what)
-    teacher = replace(linear_probe(tuned, rows, head), kind=settings.kind)
-    if not isinstance(further, ClassBalancedSelfTraining) or not len(pool):
+    tuned = _drawn_together(start.backbone, rows, settings, start.seed, what)
+    teacher = replace(linear_probe(tuned, rows, start.head), kind=settings.kind)
+    if not isinstance(settings.self_training, ClassBalancedSelfTraining) or not len(start.pool):
         return teacher, selftraining.nothing()
-    drawn = selftraining.drawn(len(pool), len(teacher.classes_), further, seed)
-    contents = [pool[row] for row in drawn]
-    names = selftraining.named(backbone, rows, np.array(teacher.classes_), contents)
-    teachers = [teacher, linear_probe(backbone, rows, head)]
+    return _self_trained(teacher, start, rows, settings, settings.self_training, what)
+
+
+def _self_trained(
+    first: Teacher,
+    start: Start,
+    rows: pd.DataFrame,
+    settings: ContrastiveFineTuning,
+    further: ClassBalancedSelfTraining,
+    what: str,
+) -> tuple[Teacher, pd.DataFrame]:
+    """What becomes of the first teacher with the help of the pool; the rest as `contrastive_fine_tuning` says."""
+    backbone, head = start.backbone, start.head
+    drawn = selftraining.drawn(len(start.pool), len(first.classes_), further, start.seed)
+    contents = [start.pool[row] for row in drawn]
     every = [*rows["content"], *contents]
     vocabulary = backbone.vocabulary(every)
     surface = backbone.surface(every, vocabulary)
+    names = selftraining.named(backbone, rows, np.array(first.classes_), contents)
+    teachers = [first, linear_probe(backbone, rows, head)]
     learned = selftraining.guessed(teachers, names, surface, rows, contents, head, further)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
     onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
-    tuned = _drawn_together(tuned, pd.concat([rows, learned]), onwards, seed, f"{what}, self-training")
+    both = pd.concat([rows, learned])
+    tuned = _drawn_together(first.backbone, both, onwards, start.seed, f"{what}, self-training")
     heard = _worth_hearing(names, start)
-    finished, told = selftraining.settled(embed(tuned, every), rows, learned, heard, head, further)
+    own, told = selftraining.settled(embed(tuned, every), rows, learned, heard, head, further)
     second = None
     if further.surface_share:
         second = Surface(vocabulary, selftraining.taught(surface, rows, told, head), further.surface_share)
-    return Teacher(tuned, finished, settings.kind, second), told.assign(content=contents).set_index(drawn)
+    return Teacher(tuned, own, first.kind, second), told.assign(content=contents).set_index(drawn)
 
 
 def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraining.Names | None:
@@ -185,7 +198,7 @@ def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[di
     truth = _codes(labelled)[np.concatenate([held for _, held in folds])]
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
-        probabilities, epochs = _held_out_probabilities(candidate, start, labelled, folds)
+        probabilities, epochs = _held_out_probabilities(candidate, start, folds)
         correct = (probabilities.argmax(axis=1) == truth).astype(float)
         gain = crossvalidation.paired_gain(correct, best_correct) if number else crossvalidation.Gain(0.0, 0.0)
         if number == 0 or gain.clears(parameters.minimum_gain):
@@ -230,13 +243,10 @@ def _train(
 
 
 def _held_out_probabilities(
-    candidate: Transfer,
-    start: Start,
-    labelled: pd.DataFrame,
-    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    candidate: Transfer, start: Start, folds: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, int]:
     """float32 [held out, classes], fold after fold; and the median of the folds' best epochs."""
-    probabilities, epochs = [], []
+    labelled, probabilities, epochs = start.labelled, [], []
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(start.training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
