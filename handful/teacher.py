@@ -1,4 +1,4 @@
-"""The teacher: encoder, linear head and perhaps a second opinion, behind fit-free predict, predict_proba and classes_."""
+"""The teacher: encoder, head and perhaps a second opinion, behind fit-free predict, predict_proba and classes_."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
