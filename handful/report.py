@@ -214,17 +214,19 @@ def _teacher_made(findings: Findings) -> str:
     found = f"not cross-validated: {row['reason']}"
     if row["accuracy"] is not None:
         found = f"{percent(row['accuracy'])} right in cross-validation"
-    return f"The teacher was made by {_plain(row['kind'])}; {found}.{_guessed(findings.crossvalidation['guessed'])}"
+    return f"The teacher was made by {_plain(row['kind'])}; {found}.{_self_training(findings.crossvalidation)}"
 
 
-def _guessed(classes: Sequence[Mapping[str, Any]]) -> str:
-    """What the teacher learned from the pool past the gate, as a further sentence; nothing where it did not."""
+def _self_training(crossvalidation: Mapping[str, Any]) -> str:
+    """What the teacher learned from the pool past the gate, as further sentences; nothing where it did not."""
+    classes, share = crossvalidation["guessed"], crossvalidation["surface_share"]
     if not classes:
         return ""
+    second = f" A second opinion, which asks no encoder, has {percent(share)} of the say." if share else ""
     rows = count(sum(row["rows"] for row in classes))
     return (
         f" Self-training, which the gate does not judge, let it learn from {rows} rows of the pool with guessed labels "
-        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher."
+        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher.{second}"
     )
 
 

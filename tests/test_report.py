@@ -173,7 +173,8 @@ def test_a_teacher_that_was_not_cross_validated_has_the_reason_and_no_numbers() 
     reason = "24 labelled rows are too few to tell candidates apart, 100 are asked for"
     numbers = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
     alone = {"kind": "contrastive_fine_tuning", "chosen": True, "reason": reason, **numbers}
-    findings = replace(texts(), crossvalidation={"candidates": [alone], "backbone": "a folder", "guessed": []})
+    findings = texts()
+    findings = replace(findings, crossvalidation={**findings.crossvalidation, "candidates": [alone], "guessed": []})
     page, summary = Page(report.html(findings)).text, report.markdown(findings)
     told = f"The teacher was made by contrastive fine tuning; not cross-validated: {reason}."
     assert told in page
@@ -186,12 +187,15 @@ def test_the_rows_of_the_pool_that_the_teacher_learned_from_past_the_gate_are_to
     findings = texts()
     told = (
         "Self-training, which the gate does not judge, let it learn from 1,234 rows of the pool with guessed labels of "
-        "2 classes; they are in guessed.parquet, beside the teacher."
+        "2 classes; they are in guessed.parquet, beside the teacher. "
+        "A second opinion, which asks no encoder, has 25.0\u00a0% of the say."
     )
     assert told in Page(report.html(findings)).text
     assert told in report.markdown(findings)
     nothing = replace(findings, crossvalidation={**findings.crossvalidation, "guessed": []})
     assert "Self-training" not in report.html(nothing) + report.markdown(nothing)
+    alone = replace(findings, crossvalidation={**findings.crossvalidation, "surface_share": None})
+    assert "second opinion" not in report.html(alone) + report.markdown(alone)
 
 
 def test_how_often_the_student_says_what_its_teacher_says_is_told() -> None:
