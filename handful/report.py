@@ -211,19 +211,17 @@ def _agreement(findings: Findings) -> str:
 def _teacher_made(findings: Findings) -> str:
     """How the teacher was made, and what cross-validation said of it or why it was not asked."""
     row = next(row for row in findings.crossvalidation["candidates"] if row["chosen"])
-    found = f"not cross-validated: {row['reason']}"
-    if row["accuracy"] is not None:
-        found = f"{percent(row['accuracy'])} right in cross-validation"
+    accuracy, reason = row["accuracy"], row["reason"]
+    found = f"not cross-validated: {reason}" if accuracy is None else f"{percent(accuracy)} right in cross-validation"
     return f"The teacher was made by {_plain(row['kind'])}; {found}.{_self_training(findings.crossvalidation)}"
 
 
 def _self_training(crossvalidation: Mapping[str, Any]) -> str:
     """What the teacher learned from the pool past the gate, as further sentences; nothing where it did not."""
-    classes, share = crossvalidation["guessed"], crossvalidation["surface_share"]
-    if not classes:
+    if not (classes := crossvalidation["guessed"]):
         return ""
+    rows, share = count(sum(row["rows"] for row in classes)), crossvalidation["surface_share"]
     second = f" A second opinion, which asks no encoder, has {percent(share)} of the say." if share else ""
-    rows = count(sum(row["rows"] for row in classes))
     return (
         f" Self-training, which the gate does not judge, let it learn from {rows} rows of the pool with guessed labels "
         f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher.{second}"
