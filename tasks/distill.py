@@ -58,7 +58,6 @@ def distill(
     large = [*contents[~held], *added["content"]]
     everything = [*labelled["content"], *large]
     large += augmentation.multiply(everything, max(0, parameters.transfer_rows - len(everything)), seed)
-    hints = embed(teacher.backbone, [*labelled["content"], *large])
     examples = transfer_set(
         labelled["content"].tolist(),
         labelled["label"].tolist(),
@@ -69,6 +68,7 @@ def distill(
         parameters.pool_weight,
     )
     if parameters.matching_weight:
+        hints = embed(teacher.backbone, examples.contents)
         examples = replace(examples, hints=hints, hint_weight=parameters.matching_weight)
     students: dict[str, Trained] = {
         student.kind: trainers.train(student, examples, teacher.classes_, teacher.backbone, seed)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,10 @@ IMAGE = CnnBackbone(kind="cnn", image_size=8, grey=True, channels=4)
 TEXTS = ["where is my parcel", "the delivery is late", "i forgot my password", "the login fails"]
 PICTURES = [stripes(row < 2, row) for row in range(4)]
 LABELS = np.array(["first", "first", "second", "second"])
+Case = tuple[Teacher, str, PretrainedBackbone | CnnBackbone, list[Any]]  # a teacher, its modality, settings, contents
 
 
-def teach(backbone: Backbone, contents: list[str] | list[bytes]) -> Teacher:
+def teach(backbone: Backbone, contents: list[Any]) -> Teacher:
     return Teacher(backbone, probe.fit(embed(backbone, contents, cached=False), LABELS, 10.0), "linear_probe")
 
 
@@ -39,13 +41,15 @@ def image() -> Teacher:
     return teach(image_backbone.load(IMAGE, 0), PICTURES)
 
 
+@pytest.fixture(scope="module")
+def each_modality(text: Teacher, image: Teacher) -> list[Case]:
+    return [(text, "text", TEXT, TEXTS), (image, "image", IMAGE, PICTURES)]
+
+
 def test_a_frozen_teacher_is_stored_without_its_encoder_and_comes_back(
-    text: Teacher, image: Teacher, tmp_path: Path
+    each_modality: list[Case], tmp_path: Path
 ) -> None:
-    for given, modality, parameters, contents in (
-        (text, "text", TEXT, TEXTS),
-        (image, "image", IMAGE, PICTURES),
-    ):
+    for given, modality, parameters, contents in each_modality:
         folder = tmp_path / modality
         given.save(folder, modality, parameters, 0)
         assert sorted(path.name for path in folder.iterdir()) == ["head.safetensors", "teacher.json"]
@@ -56,7 +60,7 @@ def test_a_frozen_teacher_is_stored_without_its_encoder_and_comes_back(
         assert loaded.predict(contents) == LABELS.tolist()
 
 
-def with_second_opinion(given: Teacher, contents: list[str] | list[bytes]) -> Teacher:
+def with_second_opinion(given: Teacher, contents: list[Any]) -> Teacher:
     """The teacher with a probe on the surface of the contents, which were told the other way round."""
     vocabulary = given.backbone.vocabulary(contents)
     second = probe.fit(given.backbone.surface(contents, vocabulary), LABELS[::-1], 10.0)
@@ -64,12 +68,9 @@ def with_second_opinion(given: Teacher, contents: list[str] | list[bytes]) -> Te
 
 
 def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
-    text: Teacher, image: Teacher, tmp_path: Path
+    each_modality: list[Case], tmp_path: Path
 ) -> None:
-    for alone, modality, parameters, contents in (
-        (text, "text", TEXT, TEXTS),
-        (image, "image", IMAGE, PICTURES),
-    ):
+    for alone, modality, parameters, contents in each_modality:
         both = with_second_opinion(alone, contents)
         assert both.surface is not None
         other = both.surface.head.predict_proba(both.backbone.surface(contents, both.surface.vocabulary))
@@ -83,12 +84,9 @@ def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
 
 
 def test_an_adapted_teacher_is_stored_with_its_encoder_and_comes_back(
-    text: Teacher, image: Teacher, tmp_path: Path
+    each_modality: list[Case], tmp_path: Path
 ) -> None:
-    for given, modality, parameters, contents in (
-        (text, "text", TEXT, TEXTS),
-        (image, "image", IMAGE, PICTURES),
-    ):
+    for given, modality, parameters, contents in each_modality:
         changed = given.backbone.copy()
         with torch.no_grad():
             for weights in changed.module.parameters():
