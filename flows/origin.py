@@ -4,29 +4,35 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flows.commands import CommandError, git, over_network
-from handful.registry import TAGS
+from handful.registry import FETCH, TAGS
 
 SECONDS = 600.0
 BRANCHES = "refs/heads/*:refs/remotes/origin/*"
+IN_THE_WAY = "; cannot create"  # what is still known of a branch that was deleted there: `a`, where now `a/b` is
 
 
 def fetch(root: Path, say: Callable[[str], None]) -> None:
     """Learn of origin's branches and of what is at prod; what a version is, origin knows best."""
-    if exists(root):
-        command = ["fetch", "--quiet", "--no-tags", "origin", *(f"+{names}" for names in (BRANCHES, *TAGS))]
-        over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
+    _fetch(root, say, [f"+{names}" for names in (BRANCHES, *TAGS)])
 
 
 def fetch_all(root: Path, say: Callable[[str], None]) -> None:
-    """Learn of every branch and tag that origin has.
-
-    Raises:
-        CommandError: origin cannot be reached, or has another commit under a tag of this clone.
-    """
+    """Learn of every branch and tag that origin has; another commit under a tag of this clone is a CommandError."""
     fetch(root, say)
+    _fetch(root, say, ["refs/tags/*:refs/tags/*"])
+
+
+def _fetch(root: Path, say: Callable[[str], None], names: list[str]) -> None:
+    def ask() -> str:
+        try:
+            return git(root, *FETCH, *names, timeout_seconds=SECONDS)
+        except CommandError as error:
+            if IN_THE_WAY in str(error):
+                git(root, "remote", "prune", "origin", timeout_seconds=SECONDS)
+            raise  # over_network asks again
+
     if exists(root):
-        command = ["fetch", "--quiet", "--no-tags", "origin", "refs/tags/*:refs/tags/*"]
-        over_network(say, lambda: git(root, *command, timeout_seconds=SECONDS))
+        over_network(say, ask)
 
 
 def latest(root: Path) -> tuple[str, int]:
@@ -43,14 +49,14 @@ def latest(root: Path) -> tuple[str, int]:
 
 
 def _upstream(root: Path) -> str:
-    """Name origin's branch that the clone's follows, else the one of the same name; empty where there is none."""
+    """Name origin's branch that the clone's follows, else the one of its name, not `a/b` for `a`; empty: none."""
     branch = git(root, "rev-parse", "--symbolic-full-name", "HEAD").strip()
     if branch == "HEAD":  # at no branch
         return ""
     follows = "%(if:equals=origin)%(upstream:remotename)%(then)%(upstream)%(end)"
     name = git(root, "for-each-ref", f"--format={follows}", branch).strip()
-    same = branch.replace("refs/heads/", "refs/remotes/origin/")
-    return git(root, "for-each-ref", "--format=%(refname)", name or same).strip()
+    wanted = name or branch.replace("refs/heads/", "refs/remotes/origin/")
+    return wanted if wanted in git(root, "for-each-ref", "--format=%(refname)", wanted).split() else ""
 
 
 def push(root: Path, names: Iterable[str], say: Callable[[str], None]) -> None:

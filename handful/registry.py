@@ -14,6 +14,8 @@ from handful.errors import MissingExtraError, RegistryError
 
 ARTIFACT, STAGE = "student", "prod"
 TAGS = [f"refs/tags/{ARTIFACT}{mark}*:refs/tags/{ARTIFACT}{mark}*" for mark in "@#"]
+# Whatever a person's settings say, tags that origin does not know stay: they may be versions that are yet to be pushed.
+FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "origin")
 FETCH_SECONDS, PUSH_SECONDS = 3.0, 60.0  # a rollback must not wait for an origin that does not answer
 
 
@@ -129,7 +131,7 @@ def promote(root: Path, name: str | None) -> Version:
         RegistryError: there is no such version, or it is at prod.
     """
     registry = read(root)
-    version = registry.find(name) if name else registry.newest
+    version = registry.newest if name is None else registry.find(name)
     if version is None:
         raise RegistryError(f"There is no version to promote. {NONE_YET}")
     return _assign(root, registry, version)
@@ -147,7 +149,7 @@ def roll_back(root: Path, name: str | None) -> Version:
         raise RegistryError(
             f"There is nothing to go back to: {there} at prod. Choose one with: handful promote VERSION"
         )
-    return _assign(root, registry, registry.find(name or registry.line[-2]))
+    return _assign(root, registry, registry.find(registry.line[-2] if name is None else name))
 
 
 def _assign(root: Path, registry: Registry, version: Version) -> Version:
@@ -163,7 +165,7 @@ def fetch(root: Path) -> str | None:
     """Take over what `origin` knows, where it and this repository differ; return why it could not be asked, if so."""
     if not _has_origin(root):
         return None
-    return _origin(root, FETCH_SECONDS, "fetch", "--quiet", "--no-tags", "origin", *(f"+{tags}" for tags in TAGS))
+    return _origin(root, FETCH_SECONDS, *FETCH, *(f"+{tags}" for tags in TAGS))
 
 
 def push(root: Path) -> bool:
@@ -174,7 +176,7 @@ def push(root: Path) -> bool:
     """
     if not _has_origin(root):
         return False
-    said = _origin(root, PUSH_SECONDS, "push", "--quiet", "--atomic", "origin", *TAGS)
+    said = _origin(root, PUSH_SECONDS, "push", "--quiet", "--atomic", "--no-verify", "origin", *TAGS)
     if said is None:
         return True
     if "[rejected]" in said and fetch(root) is None:
@@ -189,7 +191,12 @@ def push(root: Path) -> bool:
 
 
 def _has_origin(root: Path) -> bool:
-    done = subprocess.run(["git", "remote"], cwd=root, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["git", "remote"], cwd=root, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise RegistryError(
+            f"{root} cannot be looked into ({error}). Name the clone whose students are meant."
+        ) from None
     return "origin" in done.stdout.split()
 
 

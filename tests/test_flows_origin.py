@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_graph import commit
 
-from flows import origin
+from flows import commands, origin
 from flows.commands import git
 from flows.stopped_summary import left_out
 
@@ -75,3 +75,28 @@ def test_a_branch_follows_what_it_was_told_to_and_else_the_one_of_its_name(clone
     assert origin.latest(ours) == (before, 0)
     git(ours, "switch", "--quiet", "--detach")
     assert origin.latest(ours) == (before, 0)
+
+
+def test_a_branch_does_not_follow_one_whose_name_begins_with_its_own(clones: tuple[Path, Path]) -> None:
+    ours, theirs = clones
+    git(theirs, "switch", "--quiet", "--create", "labels/trial")
+    pushed(theirs)
+    git(ours, "switch", "--quiet", "--create", "labels")
+    origin.fetch(ours, print)
+    assert origin.latest(ours) == (head(ours), 0)
+
+
+def test_a_branch_may_take_the_place_of_one_that_was_deleted(
+    clones: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "PAUSES_SECONDS", (0.0, 0.0))
+    ours, theirs = clones
+    git(ours, "config", "fetch.prune", "true")
+    git(theirs, "push", "--quiet", "origin", "HEAD:refs/heads/labels")
+    origin.fetch(ours, print)
+    git(ours, "tag", "student@v1.0.0")  # which origin does not know
+    git(theirs, "push", "--quiet", "origin", ":refs/heads/labels")
+    git(theirs, "push", "--quiet", "origin", "HEAD:refs/heads/labels/new")
+    origin.fetch(ours, print)
+    assert "origin/labels/new" in git(ours, "branch", "--remotes")
+    assert git(ours, "tag") == "student@v1.0.0\n"

@@ -206,3 +206,25 @@ def test_an_unknown_version_ends_a_command_with_one_paragraph(root: Path) -> Non
     done = command(root, "rollback", "--to", "v9")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "handful: There is no version v9. There are v1.0.0.\n"
+
+
+def test_settings_of_a_person_lose_no_version_and_keep_none_from_origin(shared: tuple[Path, Path]) -> None:
+    root, _ = shared
+    add_version(root, 0.75)
+    git(root, "config", "fetch.prune", "true")
+    hook = root / ".git" / "hooks" / "pre-push"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert command(root, "history").stdout.count("v2.0.0") == 1
+    assert command(root, "promote", "v2").stdout == "v2.0.0 is at prod.\nOrigin knows.\n"
+
+
+def test_an_empty_name_is_no_version_and_no_folder_no_clone(root: Path, tmp_path: Path) -> None:
+    add_version(root, 0.5)
+    for words in (["promote", ""], ["rollback", "--to", ""]):
+        done = command(root, *words)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "v1.0.0" in done.stderr
+    done = command(root, "history", "--repository", str(tmp_path / "nowhere"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "nowhere" in done.stderr
