@@ -18,7 +18,7 @@ def collect(root: Path, old: set[str], options: list[str]) -> str:
     folder = root / HOME / "clean"
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        git(root, "clone", "--quiet", "--shared", "--no-tags", str(root), str(folder))
+        git(root, "clone", "--quiet", "--shared", "--no-tags", "--origin", "origin", str(root), str(folder))
         git(folder, "checkout", "--quiet", "--detach")
         names = [f"+refs/{there}/*:refs/{here}/*" for there, here in REFERENCES.items()]
         git(folder, "fetch", "--quiet", "--no-tags", "origin", *names)
@@ -26,11 +26,20 @@ def collect(root: Path, old: set[str], options: list[str]) -> str:
             git(folder, "update-ref", "-d", name)
         if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
             git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
+        _bring_untracked(root, folder)
         share_cache(root, folder)
         command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments", *options]
         return dvc(folder, *command).strip()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bring_untracked(root: Path, folder: Path) -> None:
+    """Show DVC in `folder` what nobody has told git of yet: it needs its data too."""
+    names = git(root, "ls-files", "--others", "--exclude-standard", "--", "*.dvc", "*dvc.yaml", "*dvc.lock")
+    for name in names.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / name, folder / name)
 
 
 def _names(folder: Path, old: set[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from flows.unattended import unattended
 PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 TRANSFER_SECONDS = 6 * 3600.0  # of data: one that hangs would keep out all later nights
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
+ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # a hook's variables name its repository
 LATE = "took longer than"
 DENIED = ("Authentication failed", "could not read Username", "Permission denied")
 # What a second try would hear again: no leave, no such thing, no room. All else may be the network.
@@ -67,7 +68,8 @@ def transfer(folder: Path, say: Callable[[str], None], *arguments: str) -> None:
 def _run(name: str, command: list[str], folder: Path, timeout_seconds: float | None) -> str:
     mine = {"PATH": environment.path(), "GIT_CEILING_DIRECTORIES": str(folder.parent), "PYTHONPATH": str(folder)}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    settings: dict[str, Any] = {"cwd": folder, "env": os.environ | unattended() | mine, **pipes}
+    given = {name: value for name, value in os.environ.items() if name not in ANOTHER}
+    settings: dict[str, Any] = {"cwd": folder, "env": given | unattended() | mine, **pipes}
     limits = Limits(timeout_seconds, folder)
     with process_group(command, limits, **settings) as process:
         printed, said = process.communicate()

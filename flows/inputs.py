@@ -16,7 +16,10 @@ LOCK = "dvc.lock"  # by DVC's convention
 def take_results(night: Night, stages: list[Stage], last: Version) -> None:
     """Put the last version's lock file and metrics into the worktree, and its imports if nobody edited them since."""
     folder, wanted = night.folder, [LOCK, *(path for stage in stages for path in stage.metrics)]
-    base = git(folder, "merge-base", "HEAD", last.revision).strip()
+    try:
+        base = git(folder, "merge-base", "HEAD", last.revision).strip()
+    except CommandError:  # a shallow clone knows of no commit that both come from: then all that differs was edited
+        base = last.revision
     edited = git(folder, "diff", "--name-only", base, "HEAD", "--", *_tracked(folder)).splitlines()
     wanted += [path for path in _tracked(folder) if path not in edited]
     known = git(folder, "ls-tree", "-r", "--name-only", last.revision, "--", *wanted).splitlines()

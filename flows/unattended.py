@@ -1,4 +1,4 @@
-"""Git as it has to be where nobody sits before it: no hooks, no signatures, no questions, and an author."""
+"""Git as it has to be where nobody sits before it: no hooks, no signatures, no questions, an author, plain names."""
 
 import os
 import subprocess
@@ -6,7 +6,13 @@ from pathlib import Path
 
 NIGHT = {"NAME": "Handful's night", "EMAIL": "night@localhost"}
 # The hooks of `dvc install` would check out and push data by themselves, and a key may ask for its password.
-SETTINGS = {"core.hooksPath": os.devnull, "commit.gpgSign": "false", "tag.gpgSign": "false"}
+# And names of files are read here: git would write those outside ASCII as numbers in quotes.
+SETTINGS = {
+    "core.hooksPath": os.devnull,
+    "commit.gpgSign": "false",
+    "tag.gpgSign": "false",
+    "core.quotePath": "false",
+}
 
 
 def introduce(folder: Path) -> None:

@@ -76,6 +76,21 @@ def test_the_last_versions_and_all_that_was_ever_at_prod_stay_and_so_does_the_wo
     assert git(root, "status", "--porcelain") == " M dvc.lock\n M rows.txt\n"
 
 
+def test_data_that_nobody_has_told_git_of_yet_stay(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("COUNT", "1"), ("KEY_0", "clone.defaultRemoteName"), ("VALUE_0", "upstream")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)  # as many have it in their settings
+    dvc(root, "remote", "add", "--local", "--default", "store", str(tmp_path / "store"))
+    folder = root / "new"
+    folder.mkdir()
+    (folder / "données.csv").write_text("labelled today\n")
+    dvc(folder, "add", "données.csv")
+    dvc(root, "push", "--quiet")
+    clean(root, 1, remote=True)
+    for cache in (root / ".dvc" / "cache", tmp_path / "store"):
+        assert "labelled today\n" in [file.read_text() for file in cache.rglob("??/*") if file.is_file()]
+    assert git(root, "status", "--porcelain") == "?? new/\n"
+
+
 @pytest.mark.slow
 def test_what_a_branch_of_a_person_needs_stays(root: Path) -> None:
     git(root, "branch", "mine", registry.read(root).find("v1").revision)

@@ -110,6 +110,23 @@ def test_a_lock_that_a_killed_git_left_behind_keeps_no_night_out(clone: Path) ->
     assert not lock.exists()
 
 
+def test_a_night_goes_on_from_a_version_in_a_shallow_clone_whatever_files_are_called(
+    clone: Path, tmp_path: Path
+) -> None:
+    (clone / "données.csv").write_text("labels\n")
+    dvc(clone, "add", "données.csv")
+    commit(clone)
+    night_of(clone)
+    change(clone, "rows\nmore\n")
+    git(clone, "push", "--quiet", "origin", "HEAD")
+    branch = git(clone, "rev-parse", "--abbrev-ref", "HEAD").strip()
+    origin = f"file://{tmp_path / 'origin.git'}"
+    git(tmp_path, "clone", "--quiet", "--depth", "1", "--branch", branch, origin, "shallow")
+    outcome, seen = night_of(tmp_path / "shallow", "2026-11-23")
+    assert (outcome.kind, outcome.version.name) == (PROMOTED, "v2.0.0")
+    assert "ran" in seen.runs.values()
+
+
 def test_new_rows_make_a_version_that_replaces_the_champion_and_a_worse_one_does_not(clone: Path) -> None:
     night_of(clone)
     change(clone, "rows\nmore\n")
