@@ -23,9 +23,13 @@ def main() -> None:
     try:
         for line in COMMANDS[arguments.command](arguments):
             _write(line)
-    except BrokenPipeError:
-        # The reader (`| head`) has enough; nothing more must be written when Python closes the stream.
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell says it
+    except OSError as error:
+        # The reader (`| head`) has enough, or no room is left; nothing more must be written when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"handful: {error}")
     except HandfulError as error:
         if arguments.debug:
             raise
@@ -36,13 +40,15 @@ def predict(student: Student, chunks: Iterable[Sequence[bytes]], abstain: bool =
     """Answer every line with a line of JSON: label, probability and all probabilities; a chunk is predicted at once.
 
     Lines are texts or image paths as they stand, or, if the first is a JSON object, JSON objects with the key `text`
-    or `image`; an `id` in them is repeated in the answer. With `abstain` unsure answers have an empty label.
+    or `image`; an `id` in them is repeated in the answer, and blank lines among them are passed over. With `abstain`
+    unsure answers have an empty label.
     """
     number, objects = count(1), None
     for chunk in chunks:
         texts = [(_decode(line, at), at) for line, at in zip(chunk, number, strict=False)]
-        objects = _is_object(texts[0][0]) if objects is None else objects
-        rows = [_row(student, text, at, objects) for text, at in texts]
+        if objects is None:  # a blank line does not tell
+            objects = next((_is_object(text) for text, _ in texts if text.strip()), None)
+        rows = [_row(student, text, at, bool(objects)) for text, at in texts if text.strip() or not objects]
         for (_, known), probabilities in zip(
             rows, student.predict_proba([content for content, _ in rows]), strict=True
         ):
@@ -154,13 +160,16 @@ def _arguments() -> argparse.Namespace:
 
 def _arriving(descriptor: int) -> Iterator[list[bytes]]:
     """The lines of a stream, all that are there at a look: who sends one and waits for its answer gets it."""
-    rest = b""
+    rest: list[bytes] = []  # of a line that has not ended, joined once: a line may be long
     while block := os.read(descriptor, BYTES_PER_LOOK):
-        *lines, rest = (rest + block).split(b"\n")
+        *lines, last = block.split(b"\n")
+        if lines:
+            lines[0], rest = b"".join([*rest, lines[0]]), []
+        rest.append(last)
         for start in range(0, len(lines), LINES_PER_CHUNK):
             yield lines[start : start + LINES_PER_CHUNK]
-    if rest:
-        yield [rest]
+    if line := b"".join(rest):
+        yield [line]
 
 
 def _write(line: str) -> None:
@@ -182,7 +191,7 @@ def _decode(line: bytes, number: int) -> str:
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more digits or brackets than Python reads
         return False
 
 
@@ -194,7 +203,7 @@ def _row(student: Student, text: str, number: int, objects: bool) -> tuple[Any, 
     try:
         given = json.loads(text)
         content = given[key]
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"Line {number} of the input is not JSON ({error}), but the first line is. Give one JSON object a line."
         ) from None

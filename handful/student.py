@@ -97,6 +97,8 @@ def _describe(folder: Path) -> dict[str, Any]:
         raise StudentError(
             f"There is no student in {folder}: student.json is missing. Name the folder in which student.json lies."
         ) from None
+    except OSError as error:
+        raise StudentError(f"{path} cannot be read ({error}). Give leave to read it, or make it anew.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StudentError(f"{path} is damaged ({error}). Make the student again with: dvc repro") from None
     if not isinstance(description, dict):

@@ -188,6 +188,32 @@ def test_a_wrong_line_is_named_with_its_number(text_student: Path, third: bytes,
     assert found in said
 
 
+def test_blank_lines_tell_nothing_of_what_the_others_are(text_student: Path) -> None:
+    told = answers("predict", text_student, given='\n{"text": "a", "id": 7}\n\n')
+    assert [answer["id"] for answer in told] == [7]
+    assert len(answers("predict", text_student, given="\na\n\n")) == 3
+
+
+@pytest.mark.parametrize("line", ["1" * 5000, "[" * 100_000])
+def test_a_line_that_only_looks_like_json_is_a_text(text_student: Path, line: str) -> None:
+    assert len(answers("predict", text_student, given=f"{line}\na\n")) == 2
+    done = run("predict", text_student, given=f'{{"text": "a"}}\n{line}\n')
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Line 2" in done.stderr
+
+
+def test_a_text_that_comes_in_many_pieces_is_one(text_student: Path) -> None:
+    assert len(answers("predict", text_student, given="word " * 100_000 + "\nshort\nand " * 3)) == 7
+
+
+def test_an_answer_that_finds_no_room_is_said_in_one_paragraph(text_student: Path) -> None:
+    command = [sys.executable, "-m", "handful.cli", "predict", str(text_student)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=ROOT, input=b"a\n", stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"No space left on device" in done.stderr
+
+
 def test_a_folder_without_a_student_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     for folder in (tmp_path / "nowhere", tmp_path, tmp_path / "file"):
@@ -201,6 +227,12 @@ def test_a_folder_without_a_student_is_named(tmp_path: Path) -> None:
 def test_a_damaged_description_is_named(copied: Path, content: bytes) -> None:
     (copied / "student.json").write_bytes(content)
     assert f"{copied / 'student.json'} is damaged" in mistake("inspect", copied)
+
+
+def test_a_description_that_cannot_be_read_is_named(copied: Path) -> None:
+    (copied / "student.json").unlink()
+    (copied / "student.json").mkdir()  # whoever runs this as root may read every file
+    assert f"{copied / 'student.json'} cannot be read" in mistake("inspect", copied)
 
 
 @pytest.mark.parametrize("changes", [{"format": 1}, {"format": 99}, {"modality": "sound"}])
