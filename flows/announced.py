@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 
 from flows.graph import Stage
@@ -28,6 +29,7 @@ def shown(name: str, path: Path) -> list[str]:
     """Name the file, with the first of its rows if it is a table."""
     if path.suffix != ".csv":
         return [f"{name}: `{path}`"]
+    csv.field_size_limit(sys.maxsize)  # a text may be long
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     return section(name, f"The first of `{path}`:\n\n{table(header, rows)}")

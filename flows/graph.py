@@ -32,16 +32,20 @@ def read_stages(root: Path) -> list[Stage]:
     """Read every stage of `root`/dvc.yaml, each behind the stages that it waits for. DVC resolves templates and loops.
 
     Raises:
-        GraphError: `meta` of a stage holds an unknown key or a value out of bounds.
+        GraphError: DVC cannot read the file, or `meta` of a stage holds an unknown key or a value out of bounds.
     """
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.repo.reproduce import plan_repro
 
-    with Repo(str(root)) as repo:
-        graph = repo.index.graph
-        stages = [stage for stage in plan_repro(graph) if stage.cmd and stage.path_in_repo == DEFINITION]
-        waits_for = {stage: [other.name for other in stages if graph.has_edge(stage, other)] for stage in stages}
-        return [_describe(stage, waits_for[stage]) for stage in stages]
+    try:
+        with Repo(str(root)) as repo:
+            graph = repo.index.graph
+            stages = [stage for stage in plan_repro(graph) if stage.cmd and stage.path_in_repo == DEFINITION]
+            waits_for = {stage: [other.name for other in stages if graph.has_edge(stage, other)] for stage in stages}
+            return [_describe(stage, waits_for[stage]) for stage in stages]
+    except DvcException as error:
+        raise GraphError(f"{DEFINITION} cannot be used: {error}. `dvc status` says more. Correct it.") from None
 
 
 def _describe(stage: "PipelineStage", upstream: list[str]) -> Stage:

@@ -1,5 +1,6 @@
 """Single values in params.yaml, found by their place (`candidates.0.epochs`) and exchanged; all else stays as it is."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ def put(text: str, values: Mapping[str, Any]) -> str:
     """Return the text with other values at these places: comments, order and layout are kept to the letter."""
     for place, value in values.items():
         node = _node(text, place)
-        written = yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
+        # Written as in a list, a text is one line, and quoted where a list or mapping around it asks for that.
+        written = yaml.safe_dump([value], default_flow_style=True, width=math.inf).strip()[1:-1]
         text = text[: node.start_mark.index] + written + text[node.end_mark.index :]
     return text
 

@@ -352,3 +352,9 @@ def test_a_value_is_exchanged_and_nothing_else() -> None:
     assert yaml.safe_load(changed) == {"a": [{"b": "true", "c": ["x", 3e-6]}, {"d": None}]}
     with pytest.raises(SweepError, match="not one value"):
         look_up(text, "a.0")
+
+
+def test_a_text_of_any_kind_stays_one_value() -> None:
+    text = "a: {b: x, c: 1}\nd: y\n"
+    for value in ("Hello, dear {label}: what?", "long " * 40 + "end", "two\nlines", "#", ""):
+        assert yaml.safe_load(put(text, {"a.b": value, "d": value})) == {"a": {"b": value, "c": 1}, "d": value}

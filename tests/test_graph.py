@@ -71,6 +71,11 @@ def test_every_mistake_in_meta_is_named_with_its_stage_and_key(tmp_path: Path) -
     assert all(part in str(caught.value) for part in ("stage only", "retries", "-1", "pol", "cpu"))
 
 
+def test_a_file_that_dvc_cannot_read_is_named_in_one_paragraph(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match=r"dvc\.yaml.*validation failed.*dvc status"):
+        read_stages(toy_repository(tmp_path, "stages:\n  only:\n    cmd: 'true'\n    outs: y\n"))
+
+
 def test_a_file_that_dvc_tracks_is_no_stage(tmp_path: Path) -> None:
     root = toy_repository(tmp_path)
     (root / "raw.txt.dvc").write_text("outs:\n- path: raw.txt\n  hash: md5\n")
