@@ -39,12 +39,14 @@ def transfer_set(
         pool_probabilities: float32 [len(pool), classes], the teacher's at temperature 1.
     """
     hard = np.eye(len(classes), dtype=np.float32)[[list(classes).index(label) for label in labels]]
-    softened = pool_probabilities ** (1.0 / temperature)
+    # Of the likeliest: at a low temperature all powers of small probabilities would be nothing.
+    opinions = pool_probabilities.reshape(-1, len(classes))
+    softened = (opinions / opinions.max(axis=1, keepdims=True)) ** (1.0 / temperature)
     softened = softened / softened.sum(axis=1, keepdims=True)
     weights = np.concatenate(
         [np.full(len(labelled), 1.0 / max(1, len(labelled))), np.full(len(pool), pool_weight / max(1, len(pool)))]
     )
-    targets = np.concatenate([hard, softened.reshape(-1, len(classes))]).astype(np.float32)
+    targets = np.concatenate([hard, softened]).astype(np.float32)
     return Examples([*labelled, *pool], targets, (weights / weights.mean()).astype(np.float32))
 
 

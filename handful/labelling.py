@@ -1,5 +1,6 @@
 """Which rows of the pool a person should label next: uncertain ones, unlike each other, of all classes."""
 
+import csv
 from collections.abc import Callable
 from types import ModuleType
 
@@ -74,6 +75,11 @@ def sheet(rows: pd.DataFrame, columns: Columns, content: ModuleType) -> pd.DataF
         own[columns.key] = rows["key"].tolist()
     told = {name: rows[name].tolist() for name in ("id", "origin", "guess", "probability") if name not in own}
     return pd.DataFrame({**own, **told})
+
+
+def written(proposed: pd.DataFrame) -> str:
+    """The sheet as CSV, all of it in quotes: pandas leaves them out where a text holds a lone carriage return."""
+    return str(proposed.to_csv(index=False, quoting=csv.QUOTE_ALL))
 
 
 def margins(probabilities: np.ndarray) -> np.ndarray:

@@ -33,10 +33,10 @@ def judge(
     means = np.stack([known[inverse == index].mean(axis=0) for index in range(len(classes))])
     precision = LedoitWolf(assume_centered=True).fit(known - means[inverse]).precision_
     offset = new - means[claimed]
-    whitened = offset @ np.linalg.cholesky(precision).astype(np.float32)
+    squared = ((offset @ precision) * offset).sum(axis=1)  # zero, too, where all labelled rows are alike
     measured = {
         "euclidean": np.linalg.norm(offset, axis=1),
-        "mahalanobis": np.linalg.norm(whitened, axis=1),
+        "mahalanobis": np.sqrt(np.maximum(squared, 0.0)),
         "likelihood": head.predict_proba(new)[np.arange(len(new)), claimed],
         "diversity": _diversity(known, inverse, new, claimed),
     }

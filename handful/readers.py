@@ -75,7 +75,7 @@ def _as_rows(
     for number, values in rows:
         origin = f"{place} row {number}"
         content = _content(values.get(columns.content), content_type, f"{origin}, column {columns.content!r}")
-        label, key = (_string(values.get(name), origin) if name else None for name in (columns.label, columns.key))
+        label, key = (_name(values.get(name), origin) if name else None for name in (columns.label, columns.key))
         table.append((content, label, key, origin))
     if not table:
         raise DataError(
@@ -96,6 +96,11 @@ def _content(value: Any, content_type: type, origin: str) -> Any:
         f"{origin} holds {type(value).__name__}, and this modality needs {content_type.__name__}."
         " Set modality in params.yaml to what the data is, or name another column under ingest.columns."
     )
+
+
+def _name(value: Any, origin: str) -> str | None:
+    """Give a label or key: a whole number is one, too, in a column that is of floats because some of it is empty."""
+    return _string(int(value) if isinstance(value, float) and value.is_integer() else value, origin)
 
 
 def _string(value: Any, origin: str) -> str | None:

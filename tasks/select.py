@@ -110,7 +110,7 @@ def main(parameters: Parameters, validate: Path, augment: Path, out: Path) -> No
     storage.write_table(chosen.pruned, out / "pruned.parquet")
     storage.write_json(chosen.gate, out / "gate.json")
     proposed = labelling.sheet(chosen.label_next, parameters.ingest.columns, content)
-    storage.write_text(proposed.to_csv(index=False), out / "label_next.csv")
+    storage.write_text(labelling.written(proposed), out / "label_next.csv")
     for name, verdict in chosen.gate.items():
         log.info("%s: %s, %s", name, "used" if verdict["used"] else "left out", verdict["reason"])
 

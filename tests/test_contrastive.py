@@ -15,6 +15,7 @@ from torch import Tensor
 
 from handful import contrastive, parameters
 from handful.embedding import Backbone, embed
+from handful.errors import BackboneError
 from handful.image import backbone as image_backbone
 from handful.image.parameters import CnnBackbone
 from handful.parameters.learning import ContrastiveFineTuning, NoSelfTraining
@@ -204,6 +205,11 @@ def test_the_input_embeddings_of_a_text_are_frozen_with_the_first_layer() -> Non
             states = copied.module.transformer(**ids, output_hidden_states=True).hidden_states
             assert [state.requires_grad for state in states[: layers + 2]] == [False] * (layers + 1) + [True]
     assert all(weight.requires_grad for weight in encoder.module.parameters())
+
+
+def test_an_encoder_of_which_nothing_would_learn_is_refused(toy: Toy) -> None:
+    with pytest.raises(BackboneError, match="frozen_layers is 99"):
+        toy.backbone.copy().freeze(99)
 
 
 def test_the_steps_grow_with_the_rows_and_the_epochs_and_no_faster() -> None:

@@ -68,6 +68,12 @@ def test_impossible_stays_impossible_and_nothing_becomes_nan() -> None:
     assert rows.targets[1].tolist() == [1, 0, 0]
 
 
+def test_a_temperature_near_nothing_leaves_the_likeliest_class() -> None:
+    doubtful = np.array([[0.4, 0.35, 0.25]], np.float32)
+    rows = transfer_set(["x"], ["b"], ["y"], doubtful, CLASSES, 0.001, 1.0)
+    assert rows.targets[1].tolist() == [1, 0, 0]
+
+
 def test_without_a_pool_the_labelled_rows_count_alike() -> None:
     rows = transfer_set(["x", "y"], ["a", "b"], [], np.empty((0, 3), np.float32), CLASSES, 2.0, 4.0)
     assert rows.targets.shape == (2, 3)

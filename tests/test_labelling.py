@@ -85,12 +85,12 @@ def proposed(contents: list[object]) -> pd.DataFrame:
 
 
 def test_the_sheet_has_the_columns_of_the_training_file_and_the_whole_text_and_is_read_like_it(tmp_path: Path) -> None:
-    contents = ["long, " * 50 + 'with "quotes"', "two\nlines"]
+    contents = ["long, " * 50 + 'with "quotes"\nand lines', "a lone\rreturn"]
     columns = Columns(content="message", label="intent", key="guess")
     sheet = labelling.sheet(proposed(list(contents)), columns, texts)
     # A column of the file goes before one of ours that has its name.
     assert list(sheet.columns) == ["message", "intent", "guess", "id", "origin", "probability"]
-    sheet.to_csv(tmp_path / "train.csv", index=False)
+    (tmp_path / "train.csv").write_text(labelling.written(sheet), encoding="utf-8", newline="")
     read = readers.read(FileTable(kind="file", path="train.csv"), tmp_path, columns, True, "text")
     assert read["content"].tolist() == contents
     assert read["label"].isna().all()

@@ -105,3 +105,9 @@ def test_the_summary_holds_number_and_means_of_each_operation() -> None:
     found = quality.summary(rows)
     assert found["swap"] == {"rows": 2, **dict.fromkeys(quality.MEASURES, 0.375)}
     assert found["cut"]["rows"] == 1
+
+
+def test_labelled_rows_that_are_all_alike_are_no_obstacle() -> None:
+    alike, labels = np.tile(np.float32([1, 0]), (4, 1)), np.array(["a", "b", "a", "b"])
+    table = quality.judge(alike, labels, alike[:1], labels[:1], probe.fit(alike, labels, 1.0), "mahalanobis")
+    assert table["mahalanobis"].tolist() == [0]

@@ -142,6 +142,14 @@ def test_no_table_is_an_empty_table(tmp_path: Path) -> None:
     assert table.empty
 
 
+def test_whole_numbers_are_the_same_labels_beside_empty_ones(tmp_path: Path) -> None:
+    texts = ["a", "b", "c"]
+    pd.DataFrame({"text": texts, "label": [1, 2, None]}).to_parquet(tmp_path / "gaps.parquet")  # as floats
+    pd.DataFrame({"text": texts, "label": [1, 2, 2.5]}).to_parquet(tmp_path / "floats.parquet")
+    assert rows_of(read_file("gaps.parquet", tmp_path)[["label"]]) == [("1",), ("2",), (None,)]
+    assert rows_of(read_file("floats.parquet", tmp_path)[["label"]]) == [("1",), ("2",), ("2.5",)]
+
+
 def test_images_in_parquet_may_be_bytes_or_structs_of_bytes_and_path(tmp_path: Path) -> None:
     images = [png(10), png(200)]
     pd.DataFrame({"image": images, "label": ["a", "b"]}).to_parquet(tmp_path / "bytes.parquet")

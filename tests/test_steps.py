@@ -58,3 +58,10 @@ def test_the_learning_rate_rises_to_what_was_asked_for_and_falls(monkeypatch: py
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 19])
+def test_few_steps_are_a_cycle_too(count: int) -> None:
+    line = Line()
+    steps.train(line, collate, batches(slope=0.5), steps.Cycle(count, 0.05, 0.0), 0, "a line")
+    assert 0 < line.slope.item() < 1

@@ -116,6 +116,11 @@ class Backbone:
 
     def freeze(self, layers: int) -> None:
         """Keep the first learned layers as they are while the rest is trained."""
+        if not any(True for _ in self.module.layers[layers:].parameters()):
+            raise BackboneError(
+                f"frozen_layers is {layers}: of {len(self.module.layers)} layers none would learn. "
+                "Lower it in params.yaml."
+            )
         for weight in self.module.layers[:layers].parameters():
             weight.requires_grad = False
 

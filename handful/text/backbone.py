@@ -138,6 +138,11 @@ class Backbone:
         """Keep the first layers, and with any all that is before them, as they are while the rest is trained."""
         transformer = self.module.transformer
         blocks = next(part for part in self.module.modules() if isinstance(part, nn.ModuleList))
+        if layers >= len(blocks):
+            raise BackboneError(
+                f"frozen_layers is {layers}, and the encoder has {len(blocks)} layers: none would learn. Lower it in "
+                "params.yaml, or take the candidate linear_probe, which leaves the encoder as it is."
+            )
         # Were one weight before them to learn, gradients would have to pass all the layers that do not.
         before = getattr(transformer, "embeddings", transformer.get_input_embeddings())
         kept = [before, *blocks[:layers]] if layers else []

@@ -38,7 +38,7 @@ def vocabulary(texts: Sequence[str], longest: int, limit: int) -> Vocabulary:
 
 
 def matrix(texts: Sequence[str], known: Vocabulary, longest: int) -> csr_matrix:
-    """Sparse float32 [n, table rows], unit rows; every occurrence of an n-gram counts."""
+    """Sparse float32 [n, table rows]; every occurrence of an n-gram counts: rows are unit before they are summed."""
     lengths, columns, values = [], [], []
     for block in blocks(texts):
         slots = known.slot_of[ngram_buckets(block, longest)]
