@@ -149,7 +149,9 @@ def test_the_dashboard_calls_nobody_but_its_server(running: Running, browser: we
     told = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [one["params"]["request"]["url"] for one in told if one["method"] == "Network.requestWillBeSent"]
     assert any("/api/" in url for url in asked)
-    assert [url for url in asked if not url.startswith((running.url, "data:", "blob:", "chrome:"))] == []
+    assert [
+        url for url in asked if not url.startswith((running.url, "data:", "blob:", "chrome:", "chrome-untrusted:"))
+    ] == []
 
 
 def test_the_page_of_the_night_lists_the_stages_as_completed(

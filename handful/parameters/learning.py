@@ -237,7 +237,7 @@ class Distill(Section):
     """
 
     temperature: Positive
-    pool_weight: Annotated[float, Field(ge=0.0)]
+    pool_weight: Positive  # at 0 a batch of pool rows alone would weigh nothing, and teach nothing that is a number
     matching_weight: Annotated[float, Field(ge=0.0)]
     transfer_rows: Annotated[int, Field(ge=0)]
     abstention_share: Annotated[float, Field(ge=0.0, lt=1.0)]
