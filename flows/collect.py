@@ -36,8 +36,8 @@ def collect(root: Path, old: set[str], options: list[str]) -> str:
 
 def _bring_untracked(root: Path, folder: Path) -> None:
     """Show DVC in `folder` what nobody has told git of yet: it needs its data too."""
-    names = git(root, "ls-files", "--others", "--exclude-standard", "--", "*.dvc", "*dvc.yaml", "*dvc.lock")
-    for name in names.splitlines():
+    names = git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", "*.dvc", "*dvc.yaml", "*dvc.lock")
+    for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, folder / name)
 

@@ -49,7 +49,7 @@ def latest(root: Path) -> tuple[str, int]:
 
 
 def _upstream(root: Path) -> str:
-    """Name origin's branch that the clone's follows, else the one of its name, not `a/b` for `a`; empty: none."""
+    """Name origin's branch that the clone's follows, else the one of the same name (not `a/b` for `a`), or nothing."""
     branch = git(root, "rev-parse", "--symbolic-full-name", "HEAD").strip()
     if branch == "HEAD":  # at no branch
         return ""

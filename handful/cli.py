@@ -28,8 +28,11 @@ def main() -> None:
     except OSError as error:
         # The reader (`| head`) has enough, or no room is left; nothing more must be written when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            sys.exit(f"handful: {error}")
+        if isinstance(error, BrokenPipeError):
+            return
+        if arguments.debug:
+            raise
+        sys.exit(f"handful: {error}")
     except HandfulError as error:
         if arguments.debug:
             raise

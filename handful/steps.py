@@ -38,7 +38,7 @@ def train(network: nn.Module, collate: Collate, batches: Iterator[Batch], cycle:
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trained, cycle.learning_rate, weight_decay=cycle.weight_decay, fused=True)
     total = cycle.steps + 1
-    rising = max(WARM_UP, min(1.0, 2 / total))  # at least over one step, or the cycle would divide by none
+    rising = max(WARM_UP, 2 / total)  # at least over one step, or the cycle would divide by none
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, cycle.learning_rate, total_steps=total, pct_start=rising, anneal_strategy="linear"
     )

@@ -65,3 +65,12 @@ def test_a_remote_that_is_full_is_asked_once(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "No space left on device" in done.stderr
     assert done.stdout == ""
+
+
+def test_the_repository_of_a_hook_is_not_taken_for_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("meant", "of_the_hook"):
+        git(tmp_path, "init", "--quiet", name)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "of_the_hook" / ".git"))
+    assert Path(git(tmp_path / "meant", "rev-parse", "--absolute-git-dir").strip()) == tmp_path / "meant" / ".git"

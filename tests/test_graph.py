@@ -1,8 +1,10 @@
 """The orchestration reads its graph from dvc.yaml."""
 
+import shlex
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from toy_graph import PROJECT, toy_repository
 
 from flows.graph import GraphError, read_stages
@@ -86,6 +88,14 @@ def test_the_projects_own_graph_names_a_pool_and_a_time_limit_for_every_stage() 
     stages = read_stages(PROJECT)
     assert len(stages) >= 7
     assert all(stage.pool and stage.timeout_seconds for stage in stages)
+
+
+def test_a_raw_folder_may_have_a_space_in_its_name(tmp_path: Path) -> None:
+    root = toy_repository(tmp_path, (PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
+    (root / "params.yaml").write_text("raw: my messages\n", encoding="utf-8")
+    with Repo(str(root)) as repo:
+        command = next(stage.cmd for stage in repo.index.stages if stage.name == "ingest")
+    assert shlex.split(command)[-2:] == ["my messages", "data/ingest"]
 
 
 def test_no_stage_of_the_projects_own_graph_is_tried_again() -> None:

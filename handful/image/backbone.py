@@ -116,7 +116,7 @@ class Backbone:
 
     def freeze(self, layers: int) -> None:
         """Keep the first learned layers as they are while the rest is trained."""
-        if not any(True for _ in self.module.layers[layers:].parameters()):
+        if not list(self.module.layers[layers:].parameters()):
             raise BackboneError(
                 f"frozen_layers is {layers}: of {len(self.module.layers)} layers none would learn. "
                 "Lower it in params.yaml."
