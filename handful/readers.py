@@ -100,7 +100,10 @@ def _content(value: Any, content_type: type, origin: str) -> Any:
 
 def _name(value: Any, origin: str) -> str | None:
     """Give a label or key: a whole number is one, too, in a column that is of floats because some of it is empty."""
-    return _string(int(value) if isinstance(value, float) and value.is_integer() else value, origin)
+    name = _string(int(value) if isinstance(value, float) and value.is_integer() else value, origin)
+    if name and "\0" in name:  # numpy drops it from the end of a string, so that two labels would become one
+        raise DataError(f"{origin} holds a NUL in {name!r}. Remove that character from the label or key.")
+    return name
 
 
 def _string(value: Any, origin: str) -> str | None:

@@ -63,6 +63,8 @@ class Student:
 
     def logits(self, contents: Sequence[Any]) -> np.ndarray:
         """What the probabilities are made of, before the temperature; float32 [n, classes]."""
+        if isinstance(contents, str | bytes):
+            raise TypeError("A student classifies a list of contents; give it one content as a list of one: [content].")
         logits = np.empty((len(contents), len(self.classes_)), np.float32)
         for rows in self._batches(contents):
             (logits[rows],) = self._session.run(["logits"], self._features([contents[row] for row in rows]))

@@ -17,6 +17,8 @@ from handful.image.parameters import ImageBackbone
 from handful.modality import part
 from handful.text.parameters import TextBackbone
 
+ROWS_READ = 2048  # at a time: the surface of an image is all of its pixels, that of a text thousands of n-grams
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -69,8 +71,10 @@ class Teacher:
         own = log_softmax(self.head.logits(embed(self.backbone, contents, cached)), axis=1)
         if self.surface is None or not len(contents):
             return np.asarray(own)
-        read = self.backbone.surface(contents, self.surface.vocabulary)
-        second, share = log_softmax(self.surface.head.logits(read), axis=1), self.surface.share
+        parts = (contents[start : start + ROWS_READ] for start in range(0, len(contents), ROWS_READ))
+        read = (self.backbone.surface(part, self.surface.vocabulary) for part in parts)
+        second = log_softmax(np.concatenate([self.surface.head.logits(rows) for rows in read]), axis=1)
+        share = self.surface.share
         return np.asarray(np.logaddexp(own + np.log(1 - share), second + np.log(share)))
 
     def predict(self, contents: Sequence[Any]) -> list[str]:

@@ -94,7 +94,7 @@ def _label_next(unlabelled: pd.DataFrame, gate: Gate, wanted: LabelNext, backbon
     head = gate.fit(gate.believed(np.arange(len(gate.labelled))), gate.accepted)
     probabilities = head.predict_proba(vectors)
     chosen = labelling.STRATEGIES[wanted.kind](vectors, probabilities, wanted.count, seed)
-    surest = probabilities[chosen].max(axis=1).round(4)
+    surest = probabilities[chosen].max(axis=1).astype(float).round(4)  # a float32 would be written with nine digits
     return unlabelled.iloc[chosen].assign(guess=head.predict(vectors[chosen]), probability=surest)
 
 

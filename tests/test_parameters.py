@@ -53,6 +53,12 @@ def test_an_unknown_kind_names_the_kinds_that_exist(values: dict) -> None:
         parse(values, "params.yaml")
 
 
+def test_one_row_per_class_is_refused_before_anything_is_drawn(values: dict) -> None:
+    values["ingest"]["shots"] = 1
+    with pytest.raises(ParameterError, match=r"ingest\.shots"):
+        parse(values, "params.yaml")
+
+
 def test_a_template_without_the_label_is_refused(values: dict) -> None:
     values["augment"]["operations"] = [{"kind": "label_templates", "templates": ["hello"]}]
     with pytest.raises(ParameterError, match="exactly once"):

@@ -125,6 +125,13 @@ def test_half_a_surrogate_pair_is_an_error_that_names_the_row(tmp_path: Path) ->
     assert "t.jsonl row 2" in error_of("t.jsonl", tmp_path)
 
 
+def test_a_label_that_holds_a_nul_is_an_error_that_names_the_row(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": "b", "label": "x\\u0000"}\n')
+    error = error_of("t.jsonl", tmp_path)
+    assert "t.jsonl row 2" in error
+    assert "Remove that character" in error
+
+
 def test_a_nested_value_is_an_error_that_names_the_row(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"text": ["a"], "label": "x"}\n')
     assert "t.jsonl row 1" in error_of("t.jsonl", tmp_path)

@@ -125,6 +125,7 @@ def test_as_many_rows_are_proposed_for_labelling_as_wanted(
     assert len(found) == found["id"].nunique() == 5
     assert set(found["guess"]) <= set(WORDS)
     assert found["probability"].between(1 / 3, 1).all()
+    assert found["probability"].map(lambda probability: len(str(probability)) <= len("0.1234")).all()
 
 
 def test_the_worst_by_the_chosen_measure_are_dropped(

@@ -83,6 +83,17 @@ def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
         assert np.array_equal(teacher.load(tmp_path / modality).predict_proba(contents), both.predict_proba(contents))
 
 
+def test_the_surface_of_many_rows_is_read_a_part_at_a_time(
+    each_modality: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for alone, _, _, contents in each_modality:
+        both = with_second_opinion(alone, contents)
+        at_once = both.predict_proba(contents)
+        monkeypatch.setattr(teacher, "ROWS_READ", 3)
+        assert np.allclose(both.predict_proba(contents), at_once, atol=1e-6)
+        monkeypatch.undo()
+
+
 def test_an_adapted_teacher_is_stored_with_its_encoder_and_comes_back(
     each_modality: list[Case], tmp_path: Path
 ) -> None:

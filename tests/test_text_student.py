@@ -120,6 +120,11 @@ def test_predict_and_predict_proba_agree(name: str, request: pytest.FixtureReque
     assert loaded.predict(texts) == [loaded.classes_[best] for best in loaded.predict_proba(texts).argmax(axis=1)]
 
 
+def test_one_text_is_not_taken_for_a_list_of_its_letters(linear_folder: Path) -> None:
+    with pytest.raises(TypeError, match=r"\[content\]"):
+        handful.load(linear_folder).predict("where is my parcel")
+
+
 def test_training_twice_gives_the_same_bytes(
     settings: ConvolutionalStudent, backbone: Backbone, examples: Examples, convolutional_folder: Path
 ) -> None:

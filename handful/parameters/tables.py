@@ -6,6 +6,8 @@ from pydantic import Field
 
 from handful.schema import Count, Section, Share
 
+RowsOfClass = Annotated[int, Field(ge=2)]  # cross-validation leaves some out and needs others to learn from
+
 
 class FileTable(Section):
     """CSV, JSONL or Parquet: a path inside the raw folder, an absolute path, or any fsspec URI."""
@@ -73,7 +75,7 @@ class Ingest(Section):
     test: TestTable
     source: OptionalTable
     columns: Columns
-    shots: Count | None
+    shots: RowsOfClass | None
     near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1.0)]
 
 
@@ -97,6 +99,6 @@ class Validate(Section):
 
     minimum_size: Count
     maximum_size: Count
-    minimum_rows_per_class: Annotated[int, Field(ge=2)]
+    minimum_rows_per_class: RowsOfClass
     maximum_share_quarantined: Annotated[float, Field(ge=0.0, le=1.0)]
     drift: Drift
