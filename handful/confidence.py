@@ -1,5 +1,6 @@
 """How sure a teacher may be of itself: as sure as it can be shown to be right, and part of the way beyond."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,9 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
     how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
-    own kind on fewer rows. How often teacher and baseline guess alike says something of both. The teacher's guesses
-    stay. Without a pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there
-    are enough: it is surer of the others.
+    own kind on fewer rows. So its own belief and what others guess are asked, too. The teacher's guesses stay. Without
+    a pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there are enough: it
+    is surer of the others.
 
     Args:
         baseline: a probe that has learned the labelled rows alone.
@@ -31,24 +32,28 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
     unseen = np.setdiff1d(every, trained.guessed.index)
     drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
     contents = [start.pool[row] for row in np.sort(drawn)]
-    logits = teacher.logits(contents)
-    believed = calibration.confidence(logits, 1.0)
-    shown = max(start.shown, accuracy or 0.0)
-    alike = 0.0  # before self-training a teacher knows little that the baseline does not: it is no wonder if they agree
-    if len(trained.guessed):
-        guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
-        alike = float((guesses == np.array(baseline.predict(contents))).mean())
-    return replace(teacher, temperature=calibration.temperature_for(logits, expected(shown, believed, alike)))
+    # A second opinion is seldom sure of anything, also where both are right: what the encoder's own head believes.
+    believed = calibration.confidence(replace(teacher, surface=None).logits(contents), 1.0)
+    guesses = np.array(teacher.predict(contents))
+    # Before self-training a teacher knows little that the baseline does not: it is no wonder if they agree.
+    others = [trained.before, baseline] if trained.before else []
+    alike = [float((guesses == np.array(other.predict(contents))).mean()) for other in others] or [0.0]
+    shown = succession(max(start.shown, accuracy or 0.0), len(start.labelled))
+    sure = expected(shown, [believed, *alike])
+    return replace(teacher, temperature=calibration.temperature_for(teacher.logits(contents), sure))
 
 
-def expected(shown: float, believed: float, alike: float) -> float:
-    """The accuracy to expect beyond what lesser classifiers showed: the mean of two guesses that err in other ways.
+def expected(shown: float, guesses: Sequence[float]) -> float:
+    """The accuracy to expect beyond what lesser classifiers showed: the mean of guesses that err in other ways.
 
     What the teacher believes of itself is too much where classes are few, and too little where they are many. Two
-    classifiers that learned apart guess alike about as often as they are right (Jiang et al. 2022); the teacher and the
-    baseline do so too seldom where fine-tuning changed much. Neither guess is less than what was shown.
-
-    Args:
-        alike: how often the teacher guesses what the baseline guesses.
+    classifiers that learned apart guess alike about as often as they are right (Jiang et al. 2022). The teacher and the
+    baseline do so too seldom where fine-tuning changed much, the teacher and what it was before self-training too
+    often, since one learned from the other. No guess is less than what was shown.
     """
-    return (max(shown, believed) + max(shown, alike)) / 2
+    return float(np.mean(np.maximum(guesses, shown)))
+
+
+def succession(share: float, rows: int) -> float:
+    """What share to expect where this one of so many rows was right: of few all may be by chance (Laplace's rule)."""
+    return (share * rows + 1) / (rows + 2)

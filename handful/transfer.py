@@ -53,6 +53,20 @@ class Start:
         return probe.held_out_accuracy(embeddings, labels.to_numpy(str), self.head.inverse_regularisation, self.seed)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A teacher, and how it came to be: after so many epochs, and perhaps by self-training.
+
+    Then `before` is the teacher without it, and `guessed` are the pool's rows that it learned from: columns label (what
+    they were taken for), weight and content, index their number in the pool.
+    """
+
+    teacher: Teacher
+    epochs: int = 0
+    before: Teacher | None = None
+    guessed: pd.DataFrame = field(default_factory=selftraining.nothing)
+
+
 def linear_probe(backbone: Backbone, rows: pd.DataFrame, head: Probe) -> Teacher:
     """Logistic regression on the embeddings of the rows (columns content, label, weight)."""
     embeddings = embed(backbone, rows["content"].tolist())
@@ -99,23 +113,17 @@ def full_fine_tuning(
     return Teacher(tuned, network.trained_head(start.classes), "full_fine_tuning"), history.best_epoch
 
 
-def contrastive_fine_tuning(
-    start: Start, rows: pd.DataFrame, settings: ContrastiveFineTuning, what: str
-) -> tuple[Teacher, pd.DataFrame]:
+def contrastive_fine_tuning(start: Start, rows: pd.DataFrame, settings: ContrastiveFineTuning, what: str) -> Trained:
     """A probe on a backbone whose classes were drawn together and apart first (Tunstall et al. 2022, SetFit).
 
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
     backbone as it was, the names of the classes and the surface of the contents agree on. Then the probe also learns
     what all the rows looked at are thought to be, and so does a second one, on their surface, which errs on other rows.
-
-    Returns:
-        the teacher, and those rows: columns label (what they were taken for), weight and content, index their number
-        in the pool; none without self-training.
     """
     tuned = _drawn_together(start.backbone, rows, settings, start.seed, what)
     teacher = replace(linear_probe(tuned, rows, start.head), kind=settings.kind)
     if not isinstance(settings.self_training, ClassBalancedSelfTraining) or not len(start.pool):
-        return teacher, selftraining.nothing()
+        return Trained(teacher)
     return _self_trained(teacher, start, rows, settings, settings.self_training, what)
 
 
@@ -126,7 +134,7 @@ def _self_trained(
     settings: ContrastiveFineTuning,
     further: ClassBalancedSelfTraining,
     what: str,
-) -> tuple[Teacher, pd.DataFrame]:
+) -> Trained:
     """What becomes of the first teacher with the help of the pool; the rest as `contrastive_fine_tuning` says."""
     backbone, head = start.backbone, start.head
     drawn = selftraining.drawn(len(start.pool), len(first.classes_), further, start.seed)
@@ -147,7 +155,8 @@ def _self_trained(
     second = None
     if further.surface_share:
         second = Surface(vocabulary, selftraining.taught(surface, rows, told, head), further.surface_share)
-    return Teacher(tuned, own, first.kind, second), told.assign(content=contents).set_index(drawn)
+    teacher = Teacher(tuned, own, first.kind, second)
+    return Trained(teacher, before=first, guessed=told.assign(content=contents).set_index(drawn))
 
 
 def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraining.Names | None:
@@ -169,15 +178,6 @@ def _drawn_together(
 ) -> Backbone:
     contents, weights = rows["content"].tolist(), rows["weight"].to_numpy(float)
     return contrastive.fine_tune(backbone, contents, rows["label"].to_numpy(str), weights, settings, seed, what)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A teacher, the epochs that it saw, and the pool's rows that it learned from with labels that were guessed."""
-
-    teacher: Teacher
-    epochs: int = 0
-    guessed: pd.DataFrame = field(default_factory=selftraining.nothing)
 
 
 def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[dict[str, Any]]]:
@@ -235,8 +235,7 @@ def _train(
         case LinearProbe():
             return Trained(linear_probe(backbone, rows, head))
         case ContrastiveFineTuning():
-            tuned, guessed = contrastive_fine_tuning(start, rows, candidate, what)
-            return Trained(tuned, guessed=guessed)
+            return contrastive_fine_tuning(start, rows, candidate, what)
         case FullFineTuning():
             many = candidate.epochs if epochs is None else epochs
             return Trained(*full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what))

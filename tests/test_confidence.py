@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from handful import confidence, parameters
 from handful.image import backbone as image_backbone
 from handful.image.backbone import Backbone
+from handful.teacher import Surface
 from handful.transfer import Start, Trained, linear_probe
 from tests.images import stripes
 
@@ -34,15 +35,21 @@ def start() -> Start:
 SHARES = st.floats(0.05, 1)
 
 
-@given(SHARES, SHARES, SHARES)
+@given(SHARES, st.lists(SHARES, min_size=2, max_size=3))
 def test_the_accuracy_to_expect_is_no_less_than_shown_and_no_more_than_the_best_guess(
-    shown: float, believed: float, alike: float
+    shown: float, guesses: list[float]
 ) -> None:
-    expected = confidence.expected(shown, believed, alike)
-    assert shown <= expected <= max(shown, believed, alike)
-    assert confidence.expected(shown, 0.0, 0.0) == shown
-    assert confidence.expected(shown, 1.0, 1.0) == 1
-    assert confidence.expected(0.0, believed, alike) == pytest.approx((believed + alike) / 2)
+    expected = confidence.expected(shown, guesses)
+    assert shown - 1e-9 <= expected <= max(shown, *guesses) + 1e-9
+    assert confidence.expected(shown, [0.0, 0.0]) == pytest.approx(shown)
+    assert confidence.expected(shown, [1.0, 1.0]) == 1
+    assert confidence.expected(0.0, guesses) == pytest.approx(np.mean(guesses))
+
+
+@given(SHARES, st.integers(2, 10_000))
+def test_few_rows_that_are_all_right_show_less_than_many(share: float, rows: int) -> None:
+    assert confidence.succession(1.0, rows) < confidence.succession(1.0, rows + 1) < 1
+    assert confidence.succession(share, rows) == pytest.approx(share, abs=1 / (rows + 1))
 
 
 def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_before(start: Start) -> None:
@@ -52,8 +59,9 @@ def test_a_teacher_is_as_sure_of_the_pool_as_is_to_be_expected_and_guesses_as_be
     overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
     moderated = confidence.moderated(Trained(overconfident), overconfident, start, None)
     before, after = (teacher.predict_proba(start.pool) for teacher in (overconfident, moderated))
-    assert start.shown < before.max(axis=1).mean()
-    assert after.max(axis=1).mean() == pytest.approx((start.shown + before.max(axis=1).mean()) / 2, abs=1e-4)
+    shown = confidence.succession(start.shown, 12)
+    assert shown < before.max(axis=1).mean()
+    assert after.max(axis=1).mean() == pytest.approx((shown + before.max(axis=1).mean()) / 2, abs=1e-4)
     assert np.array_equal(before.argmax(axis=1), after.argmax(axis=1))
 
 
@@ -61,19 +69,42 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
     shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     moderated = confidence.moderated(Trained(shy), shy, start, 0.9)
     assert shy.predict_proba(start.pool).max(axis=1).mean() < 0.85
-    assert moderated.predict_proba(start.pool).max(axis=1).mean() >= 0.9 - 1e-4
+    assert moderated.predict_proba(start.pool).max(axis=1).mean() >= confidence.succession(0.9, 12) - 1e-4
 
 
-def test_a_teacher_that_learned_guesses_is_as_sure_as_it_guesses_what_the_probe_guesses(start: Start) -> None:
+def test_where_all_held_out_rows_were_right_a_teacher_is_not_certain_of_everything(start: Start) -> None:
+    teacher = linear_probe(start.backbone, start.labelled, start.head)
+    moderated = confidence.moderated(Trained(teacher), teacher, start, 1.0)
+    assert moderated.temperature > 0.1
+    assert moderated.predict_proba(start.pool).max(axis=1).mean() < 0.95
+
+
+def test_a_teacher_that_learned_guesses_is_as_sure_as_others_guess_what_it_guesses(start: Start) -> None:
     shy = linear_probe(start.backbone, start.labelled, start.head.model_copy(update={"inverse_regularisation": 1.0}))
     told = pd.DataFrame({"label": "left", "weight": 1.0, "content": start.pool[:1]})
     baseline = linear_probe(start.backbone, start.labelled, start.head)
-    moderated = confidence.moderated(Trained(shy, guessed=told), baseline, start, None)
-    alike = float(np.mean(np.array(baseline.predict(start.pool)) == np.array(shy.predict(start.pool))))
+    before = linear_probe(start.backbone, start.labelled.assign(label=["left", "right", "right"] * 4), start.head)
+    moderated = confidence.moderated(Trained(shy, before=before, guessed=told), baseline, start, None)
+    guesses = np.array(shy.predict(start.pool))
+    alike = [float(np.mean(np.array(other.predict(start.pool)) == guesses)) for other in (before, baseline)]
     believed = float(shy.predict_proba(start.pool).max(axis=1).mean())
+    shown = confidence.succession(start.shown, 12)
+    assert believed < shown
+    assert alike[0] < alike[1]
     sure = moderated.predict_proba(start.pool).max(axis=1).mean()
-    assert sure == pytest.approx(confidence.expected(start.shown, believed, alike), abs=1e-2)
-    assert believed < start.shown
+    assert sure == pytest.approx(confidence.expected(shown, [believed, *alike]), abs=1e-2)
+
+
+def test_a_second_opinion_changes_how_sure_a_teacher_is_of_what_but_not_how_sure_on_average(start: Start) -> None:
+    alone = linear_probe(start.backbone, start.labelled, start.head)
+    vocabulary = start.backbone.vocabulary(start.pool)
+    nothing = np.zeros((2, start.backbone.surface(start.pool[:1], vocabulary).shape[1]), np.float32)
+    unsure = replace(alone.head, coefficients=nothing, intercept=np.zeros(2, np.float32))
+    both = replace(alone, surface=Surface(vocabulary, unsure, 0.5))
+    with_it, without = (confidence.moderated(Trained(each), alone, start, None) for each in (both, alone))
+    assert with_it.temperature < without.temperature
+    sure, as_sure = (each.predict_proba(start.pool).max(axis=1).mean() for each in (with_it, without))
+    assert sure == pytest.approx(as_sure, abs=1e-3)
 
 
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start) -> None:
@@ -88,9 +119,10 @@ def test_a_teacher_is_asked_of_rows_that_it_did_not_learn_from_where_there_are_e
     teacher = linear_probe(start.backbone, start.labelled, start.head)
     for learned, asked in ((range(100, 200), range(100)), (range(100), range(100, 200)), (range(150), range(200))):
         told = pd.DataFrame({"label": "left", "weight": 1.0, "content": [pool[row] for row in learned]}, index=learned)
-        moderated = confidence.moderated(Trained(teacher, guessed=told), teacher, larger, 0.9)
+        trained = Trained(teacher, before=teacher, guessed=told)
+        moderated = confidence.moderated(trained, teacher, larger, 0.9)
         sure = moderated.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
         believed = teacher.predict_proba([pool[row] for row in asked]).max(axis=1).mean()
-        shown = max(larger.shown, 0.9)
-        # The teacher is the baseline too, so the two always guess alike.
-        assert sure == pytest.approx(confidence.expected(shown, float(believed), 1.0), abs=1e-3)
+        shown = confidence.succession(max(larger.shown, 0.9), 12)
+        # The teacher is the others, too, so all always guess alike.
+        assert sure == pytest.approx(confidence.expected(shown, [float(believed), 1.0, 1.0]), abs=1e-3)
