@@ -273,11 +273,15 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     pool = [stripes(row % 2 == 0, 500 + row) for row in range(40)]
     unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
     few = lopsided.groupby("label").head(12)  # enough for the pixels to tell the kinds apart, too
-    (alone, _), (without_pool, nothing), (with_pool, told) = (
+    without, poolless, trained = (
         transfer.contrastive_fine_tuning(transfer.Start(BACKBONE, few, rows, FREE, 0), few, each, "a toy")
         for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
     )
-    assert nothing.empty
+    alone, without_pool, with_pool, told = without.teacher, poolless.teacher, trained.teacher, trained.guessed
+    assert poolless.guessed.empty
+    assert without.before is poolless.before is None
+    assert trained.before is not None
+    assert np.array_equal(trained.before.predict_proba(unseen), alone.predict_proba(unseen))
     assert len(told) == 20
     assert [row.content for row in told.itertuples()] == [pool[row] for row in told.index]
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
