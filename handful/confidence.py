@@ -32,15 +32,14 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
     unseen = np.setdiff1d(every, trained.guessed.index)
     drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
     contents = [start.pool[row] for row in np.sort(drawn)]
-    # A second opinion is seldom sure of anything, also where both are right: what the encoder's own head believes.
-    believed = calibration.confidence(replace(teacher, surface=None).logits(contents), 1.0)
-    guesses = np.array(teacher.predict(contents))
+    logits = teacher.logits(contents)
+    believed = calibration.confidence(logits, 1.0)
+    guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
     # Before self-training a teacher knows little that the baseline does not: it is no wonder if they agree.
     others = [trained.before, baseline] if trained.before else []
     alike = [float((guesses == np.array(other.predict(contents))).mean()) for other in others] or [0.0]
     shown = succession(max(start.shown, accuracy or 0.0), len(start.labelled))
-    sure = expected(shown, [believed, *alike])
-    return replace(teacher, temperature=calibration.temperature_for(teacher.logits(contents), sure))
+    return replace(teacher, temperature=calibration.temperature_for(logits, expected(shown, [believed, *alike])))
 
 
 def expected(shown: float, guesses: Sequence[float]) -> float:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from handful import confidence, parameters
 from handful.image import backbone as image_backbone
 from handful.image.backbone import Backbone
-from handful.teacher import Surface
 from handful.transfer import Start, Trained, linear_probe
 from tests.images import stripes
 
@@ -93,18 +92,6 @@ def test_a_teacher_that_learned_guesses_is_as_sure_as_others_guess_what_it_guess
     assert alike[0] < alike[1]
     sure = moderated.predict_proba(start.pool).max(axis=1).mean()
     assert sure == pytest.approx(confidence.expected(shown, [believed, *alike]), abs=1e-2)
-
-
-def test_a_second_opinion_changes_how_sure_a_teacher_is_of_what_but_not_how_sure_on_average(start: Start) -> None:
-    alone = linear_probe(start.backbone, start.labelled, start.head)
-    vocabulary = start.backbone.vocabulary(start.pool)
-    nothing = np.zeros((2, start.backbone.surface(start.pool[:1], vocabulary).shape[1]), np.float32)
-    unsure = replace(alone.head, coefficients=nothing, intercept=np.zeros(2, np.float32))
-    both = replace(alone, surface=Surface(vocabulary, unsure, 0.5))
-    with_it, without = (confidence.moderated(Trained(each), alone, start, None) for each in (both, alone))
-    assert with_it.temperature < without.temperature
-    sure, as_sure = (each.predict_proba(start.pool).max(axis=1).mean() for each in (with_it, without))
-    assert sure == pytest.approx(as_sure, abs=1e-3)
 
 
 def test_without_a_pool_a_teacher_stays_as_it_is(start: Start) -> None:
