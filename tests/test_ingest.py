@@ -176,7 +176,7 @@ ROWS = st.lists(ROW, max_size=12)
 
 
 @settings(deadline=None)
-@given(ROWS, ROWS, ROWS, ROWS, st.one_of(st.none(), st.integers(1, 4)), st.one_of(st.none(), st.floats(0.1, 0.9)))
+@given(ROWS, ROWS, ROWS, ROWS, st.one_of(st.none(), st.integers(2, 4)), st.one_of(st.none(), st.floats(0.1, 0.9)))
 def test_every_row_that_goes_in_comes_out_once(
     training: Any, pool: Any, test: Any, source: Any, shots: int | None, share: float | None
 ) -> None:
