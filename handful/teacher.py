@@ -71,8 +71,8 @@ class Teacher:
         own = log_softmax(self.head.logits(embed(self.backbone, contents, cached)), axis=1)
         if self.surface is None or not len(contents):
             return np.asarray(own)
-        parts = (contents[start : start + ROWS_READ] for start in range(0, len(contents), ROWS_READ))
-        read = (self.backbone.surface(part, self.surface.vocabulary) for part in parts)
+        blocks = (contents[start : start + ROWS_READ] for start in range(0, len(contents), ROWS_READ))
+        read = (self.backbone.surface(block, self.surface.vocabulary) for block in blocks)
         second = log_softmax(np.concatenate([self.surface.head.logits(rows) for rows in read]), axis=1)
         share = self.surface.share
         return np.asarray(np.logaddexp(own + np.log(1 - share), second + np.log(share)))
