@@ -52,7 +52,7 @@ def ingest(
         drawn = _drawn(rows, lambda size: min(size, shots), f"shots {seed}")
         rows.loc[(rows["table"] == "labelled") & ~drawn, "table"] = "unlabelled"
     rows.loc[rows["table"] == "unlabelled", "label"] = pd.NA
-    _set_aside(rows, repeats.of_labelled_rows(rows))
+    _set_aside(rows, repeats.of_labelled_rows(rows, content, parameters.near_duplicate_similarity))
     tables = _separated(rows)
     assert sum(map(len, tables.values())) == sum(len(table) for table in given.values() if table is not None)
     return tables

@@ -132,8 +132,9 @@ def test_near_duplicates_of_test_rows_leave_every_table_that_training_sees() -> 
     near = ("Where is my parcel right now?!", "delivery")
     far: tuple[str | None, str | None] = ("good morning to all of you", "greeting")
     unheard: tuple[str | None, str | None] = ("quite something else", None)
-    tables = run([near, far], TEST, [near, unheard], [near, far])
-    for name, kept in (("labelled", far), ("unlabelled", unheard), ("source", far)):
+    foreign: tuple[str | None, str | None] = ("what a lovely morning", "greeting")
+    tables = run([near, far], TEST, [near, unheard], [near, foreign])
+    for name, kept in (("labelled", far), ("unlabelled", unheard), ("source", foreign)):
         assert tables[name]["content"].tolist() == [kept[0]]
     aside = tables["set_aside"]
     assert aside["table"].tolist() == ["labelled", "unlabelled", "source"]
@@ -153,6 +154,23 @@ def test_a_row_of_the_pool_that_has_its_label_by_now_leaves_the_pool() -> None:
     assert aside[["content", "table", "origin", "reason"]].to_numpy().tolist() == [
         [asked[0], "unlabelled", "pool.csv row 2", "has its label in train.csv row 3"]
     ]
+
+
+def test_a_row_of_the_source_that_nearly_repeats_a_labelled_row_leaves_the_source() -> None:
+    training: list[tuple[str | None, str | None]] = [("I would like to pay by card", "payment"), (None, "payment")]
+    near, other = ("i would like to PAY by card!", "payment"), ("quite something else", "payment")
+    tables = run(training, TEST, source=[training[0], near, other, (None, "payment")])
+    assert tables["source"]["content"].dropna().tolist() == [other[0]]
+    assert tables["set_aside"][["content", "table", "origin", "reason"]].to_numpy().tolist() == [
+        [training[0][0], "source", "source.csv row 2", "nearly repeats train.csv row 2"],
+        [near[0], "source", "source.csv row 3", "nearly repeats train.csv row 2"],
+    ]
+
+
+def test_a_row_of_the_source_may_repeat_a_row_whose_label_is_hidden() -> None:
+    rows = numbered(2, 6)
+    tables = run(rows, TEST, source=rows, shots=2)
+    assert set(tables["source"]["content"]) == set(tables["unlabelled"]["content"])
 
 
 def test_near_duplicates_are_set_aside_before_the_shots_are_drawn() -> None:

@@ -70,7 +70,7 @@ def near_duplicates(contents: Sequence[str], references: Sequence[str], similari
     first = {_plain(references[row]): row for row in range(len(references) - 1, -1, -1)}
     others = sorted(first, key=first.__getitem__)
     known, indices = _index(others, similarity), np.array([first[text] for text in others])
-    pace = progress.Pace(len(contents), "looking for near-duplicates of test rows")
+    pace = progress.Pace(len(contents), "looking for near-duplicates")
     for start in range(0, len(contents), ROWS_PER_BLOCK):
         block = [_plain(content) for content in contents[start : start + ROWS_PER_BLOCK]]
         found = _nearest(block, known, similarity)
