@@ -56,7 +56,7 @@ def _earlier(same: pd.DataFrame, given: pd.Series) -> pd.Series:
 
 
 def row_rules(table: str, labels: list[str], parameters: Validate) -> list[Rule]:
-    """Give the rules for the rows of a table; `labels` are those of the labelled rows."""
+    """Give the rules for the rows of a table; `labels` are those that labelled rows came with."""
     sizes = {"min_value": parameters.minimum_size, "max_value": parameters.maximum_size}
     rules = [
         Rule("row", "ExpectColumnValuesToNotBeNull", {"column": "content"}, "content is missing"),
@@ -96,24 +96,47 @@ def count_reasons(quarantined: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(Counter(found).items()))
 
 
-def measure_classes(given: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
-    """Give one row per label that the labelled table came with: accepted rows, and labels that are spelt alike."""
-    labels = pd.Series(sorted(given["label"].dropna().unique()), dtype="str")
-    rows = labels.map(accepted["label"].value_counts()).fillna(0).astype(int)
+def measure_wholes(
+    tables: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], quarantined: pd.DataFrame, set_aside: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """Sum up each table, and as `classes` those that the labelled rows came with."""
+    summed = {
+        name: measure_table(
+            len(table),
+            len(kept[name]),
+            count_reasons(quarantined[quarantined["table"] == name]),
+            int((set_aside["table"] == name).sum()),
+        )
+        for name, table in tables.items()
+    }
+    aside = set_aside[set_aside["table"] == "labelled"]
+    return summed | {"classes": measure_classes(tables["labelled"], aside, kept["labelled"])}
+
+
+def measure_classes(given: pd.DataFrame, set_aside: pd.DataFrame, accepted: pd.DataFrame) -> pd.DataFrame:
+    """Give one row per label that labelled rows came with: accepted rows, and labels that are spelt alike.
+
+    Those that were set aside count as well: a class that lost all its rows to them must not vanish unseen.
+    """
+    came = pd.concat([given[["label", "origin"]], set_aside[["label", "origin"]]])
+    labels = pd.Series(sorted(came["label"].dropna().unique()), dtype="str")
+    rows, aside = (labels.map(table["label"].value_counts()).fillna(0).astype(int) for table in (accepted, set_aside))
     folded = labels.map(lambda label: " ".join(label.split()).casefold())
-    origins = given.groupby("label")["origin"].first()
+    origins = came.groupby("label")["origin"].first()
     shown = [
-        f"{label!r}: {count} accepted (first in {origins[label]})" for label, count in zip(labels, rows, strict=True)
+        f"{label!r}: {count} accepted{f', {gone} set aside' if gone else ''} (first in {origins[label]})"
+        for label, count, gone in zip(labels, rows, aside, strict=True)
     ]
     return pd.DataFrame(
         {"label": labels, "rows": rows, "spellings": folded.map(folded.value_counts()).astype(int), "shown": shown}
     )
 
 
-def measure_table(rows_in: int, accepted: int, reasons: dict[str, int]) -> pd.DataFrame:
-    """Give one row that sums up a table."""
-    counts = ", ".join(f"{reason} ({count})" for reason, count in reasons.items()) or "it was empty"
-    shown = f"{accepted} of {rows_in} rows accepted: {counts}"
+def measure_table(rows_in: int, accepted: int, reasons: dict[str, int], set_aside: int) -> pd.DataFrame:
+    """Give one row that sums up a table; `set_aside` rows never came in."""
+    told = [f"{reason} ({count})" for reason, count in reasons.items()]
+    told += [f"{set_aside} more were set aside by ingest"] if set_aside else []
+    shown = f"{accepted} of {rows_in} rows accepted: {', '.join(told) or 'it was empty'}"
     share = (rows_in - accepted) / rows_in if rows_in else 0.0
     return pd.DataFrame({"accepted": [accepted], "share_quarantined": [share], "shown": [shown]})
 
@@ -122,8 +145,9 @@ def class_rules(parameters: Validate) -> list[Rule]:
     """Give the rules for the classes as a whole."""
     between = "ExpectColumnValuesToBeBetween"
     enough = {"column": "rows", "min_value": parameters.minimum_rows_per_class}
+    more = "label more rows of these classes, or remove them; set_aside.parquet says why rows were set aside"
     return [
-        Rule("fatal", between, enough, "classes with too few rows", "label more rows of these classes, or remove them"),
+        Rule("fatal", between, enough, "classes with too few rows", more),
         Rule(
             "fatal",
             "ExpectTableRowCountToBeBetween",
@@ -144,7 +168,7 @@ def table_rules(table: str, parameters: Validate) -> list[Rule]:
     """Give the rules for a table as a whole."""
     between = "ExpectColumnValuesToBeBetween"
     share = {"column": "share_quarantined", "max_value": parameters.maximum_share_quarantined}
-    look = "see why in quarantined.parquet and correct the data, or change validate in params.yaml"
+    look = "see why in quarantined.parquet or set_aside.parquet and correct the data, or change validate in params.yaml"
     rules = [Rule("fatal", between, share, "too many rows quarantined", look)]
     if table in ("labelled", "test"):
         rules.append(Rule("fatal", between, {"column": "accepted", "min_value": 1}, "no rows left", look))

@@ -19,7 +19,7 @@ from tasks import start
 
 log = logging.getLogger("handful.validate")
 
-TABLES = ["labelled", "unlabelled", "test", "source"]
+TABLES = ["labelled", "unlabelled", "test", "source", "set_aside"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,17 @@ class Validated:
             raise DataError(self.report["problem"])
 
 
-def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: ModuleType) -> Validated:
-    """Split each table into accepted and quarantined rows, and judge what is left as a whole.
+def validate(given: dict[str, pd.DataFrame], parameters: Validate, content: ModuleType) -> Validated:
+    """Split each table but set_aside into accepted and quarantined rows, and judge what is left as a whole.
 
     Raises:
         DataError: a table lacks columns, so that its rows cannot be judged.
     """
+    tables, set_aside = {name: table for name, table in given.items() if name != "set_aside"}, given["set_aside"]
     _require_columns(tables)
     measured = rules.measure_rows(tables, parameters, content)
-    labels = sorted(tables["labelled"]["label"].dropna().unique())
+    labelled = [tables["labelled"]["label"], set_aside.loc[set_aside["table"] == "labelled", "label"]]
+    labels = sorted(pd.concat(labelled).dropna().unique())
     findings = examine(measured, {name: rules.row_rules(name, labels, parameters) for name in tables})
     reasons = {name: rules.reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
     kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
@@ -52,7 +54,7 @@ def validate(tables: dict[str, pd.DataFrame], parameters: Validate, content: Mod
     rows = pd.concat(judged, ignore_index=True)
     quarantined = rows[rows["reasons"] != ""].reset_index(drop=True)
     assert len(rows) == len(quarantined) + sum(map(len, kept.values()))
-    whole, problem = _judge_wholes(tables, kept, quarantined, parameters)
+    whole, problem = _judge_wholes(rules.measure_wholes(tables, kept, quarantined, set_aside), parameters)
     report = {
         "tables": {name: _counts(table, kept[name]) for name, table in tables.items()},
         "reasons": rules.count_reasons(quarantined),
@@ -69,18 +71,9 @@ def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
         raise DataError(failure(broken, tables))
 
 
-def _judge_wholes(
-    tables: dict[str, pd.DataFrame], kept: dict[str, pd.DataFrame], quarantined: pd.DataFrame, parameters: Validate
-) -> tuple[list[Finding], str | None]:
+def _judge_wholes(summed: dict[str, pd.DataFrame], parameters: Validate) -> tuple[list[Finding], str | None]:
     """Judge tables and classes as a whole; give the findings and the text of what is fatal."""
-    summed = {
-        name: rules.measure_table(
-            len(table), len(kept[name]), rules.count_reasons(quarantined[quarantined["table"] == name])
-        )
-        for name, table in tables.items()
-    }
-    summed["classes"] = rules.measure_classes(tables["labelled"], kept["labelled"])
-    wanted = {name: rules.table_rules(name, parameters) for name in tables} | {"classes": rules.class_rules(parameters)}
+    wanted = {name: rules.table_rules(name, parameters) for name in summed} | {"classes": rules.class_rules(parameters)}
     findings = examine(summed, wanted)
     fatal = [finding for finding in findings if finding.rule.severity == "fatal" and not finding.success]
     return findings, failure(fatal, summed) if fatal else None

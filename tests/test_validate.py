@@ -28,6 +28,9 @@ LABELLED: list[Row] = [("hello", "greeting"), ("hi there", "greeting"), ("stop i
 TEST: list[Row] = [("good day", "greeting"), ("end this", "cancel")]
 
 
+NOTHING = pd.DataFrame(columns=["id", "content", "label", "key", "origin", "table", "reason"], dtype="str")
+
+
 def table_of(rows: list[Row], name: str) -> pd.DataFrame:
     columns = ["id", "content", "label", "key", "origin"]
     lines = [
@@ -47,11 +50,12 @@ def run(
     unlabelled: list[Row] | None = None,
     test: list[Row] = TEST,
     source: list[Row] | None = None,
+    set_aside: pd.DataFrame = NOTHING,
     **changes: Any,
 ) -> Validated:
     given = {"labelled": labelled, "unlabelled": unlabelled or [], "test": test, "source": source or []}
     tables = {name: table_of(rows, name) for name, rows in given.items()}
-    return validate(tables, bounds(**changes), content)
+    return validate({**tables, "set_aside": set_aside}, bounds(**changes), content)
 
 
 def reasons_of(validated: Validated) -> dict[str, str]:
@@ -158,6 +162,28 @@ def test_a_class_that_lost_all_its_rows_is_fatal() -> None:
     assert "'gone': 0 accepted" in problem_of(run([*LABELLED, ("x", "gone"), ("y", "gone")]))
 
 
+def aside(rows: list[Row]) -> pd.DataFrame:
+    return table_of(rows, "train").assign(table="labelled", reason="nearly repeats test.csv row 2")
+
+
+def test_a_class_whose_rows_were_all_set_aside_is_fatal() -> None:
+    gone = aside([("so long", "farewell"), ("goodbye", "farewell")])
+    problem = problem_of(run(test=[*TEST, ("so long!", "farewell")], set_aside=gone))
+    assert "'farewell': 0 accepted, 2 set aside (first in train.csv row 2)" in problem
+    assert "set_aside.parquet" in problem
+    assert "no labelled row has" not in problem
+
+
+def test_rows_of_a_class_that_were_set_aside_stop_nothing_where_others_are_left() -> None:
+    run(set_aside=aside([("hey there", "greeting")])).require_usable()
+
+
+def test_a_table_of_which_every_row_was_set_aside_is_not_called_empty() -> None:
+    problem = problem_of(run([], set_aside=aside([("good day", "greeting"), ("end this", "cancel")])))
+    assert "0 of 0 rows accepted: 2 more were set aside by ingest" in problem
+    assert "it was empty" not in problem
+
+
 def test_one_class_only_is_fatal() -> None:
     problem = problem_of(run([("hello", "greeting"), ("hi there", "greeting")], test=[("good day", "greeting")]))
     assert "too few classes" in problem
@@ -204,7 +230,7 @@ def test_a_table_without_a_column_names_the_columns_it_has() -> None:
     tables = {name: table_of(TEST, name) for name in TABLES}
     tables["test"] = tables["test"].drop(columns="key")
     with pytest.raises(DataError, match=r"test +wrong columns +\['content', 'id', 'label', 'origin'\]"):
-        validate(tables, bounds(), content)
+        validate({**tables, "set_aside": NOTHING}, bounds(), content)
 
 
 TEXT = st.one_of(st.none(), st.sampled_from(["hello", "Hello", "card", "a\0b", "", "x"]), st.text(max_size=5))
@@ -218,7 +244,7 @@ ROWS = st.lists(st.tuples(TEXT, LABEL, st.one_of(st.none(), st.sampled_from(["k"
 def test_every_row_is_either_accepted_or_quarantined(labelled: Any, unlabelled: Any, test: Any, source: Any) -> None:
     given = {"labelled": labelled, "unlabelled": unlabelled, "test": test, "source": source}
     tables = {name: table_of(rows, name) for name, rows in given.items()}
-    validated = validate(tables, bounds(), content)
+    validated = validate({**tables, "set_aside": NOTHING}, bounds(), content)
     assert validated.quarantined["reasons"].str.len().gt(0).all()
     for name, table in tables.items():
         quarantined = validated.quarantined[validated.quarantined["table"] == name]
@@ -253,6 +279,7 @@ def test_a_stage_that_fails_leaves_the_quarantined_rows_and_the_report_to_look_a
     }
     for name, table in rows.items():
         write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
+    write_table(NOTHING, tmp_path / "ingest/set_aside.parquet")
     ended = command(tmp_path / "ingest", tmp_path / "out")
     assert ended.returncode == 1
     assert "'lonely': 0 accepted" in ended.stderr
@@ -267,6 +294,7 @@ def test_a_stage_that_succeeds_writes_every_table_and_nothing_elsewhere(tmp_path
     rows: dict[str, list[Row]] = {"labelled": LABELLED, "unlabelled": [], "test": TEST, "source": []}
     for name, table in rows.items():
         write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
+    write_table(NOTHING, tmp_path / "ingest/set_aside.parquet")
     ended = command(tmp_path / "ingest", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drift.json", "rows"]
@@ -281,6 +309,7 @@ def test_drift_from_the_champions_data_ends_the_stage_with_a_table_and_leaves_it
     rows: dict[str, list[Row]] = {"labelled": LABELLED, "unlabelled": [], "test": TEST, "source": []}
     for name, table in rows.items():
         write_table(table_of(table, name), tmp_path / f"ingest/{name}.parquet")
+    write_table(NOTHING, tmp_path / "ingest/set_aside.parquet")
     tables = {name: table_of(table, name) for name, table in rows.items()}
     tables["labelled"] = table_of([*LABELLED, ("where is it", "parcel"), ("still waiting", "parcel")], "labelled")
     write_json(profile(tables, "text", content, None).model_dump(mode="json"), tmp_path / "champion/profile.json")
