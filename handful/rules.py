@@ -20,7 +20,7 @@ SCHEMA = Rule(
 
 
 def measure_rows(tables: dict[str, pd.DataFrame], parameters: Validate, content: ModuleType) -> dict[str, pd.DataFrame]:
-    """Add to each row what the rules look at; a count is null where content or key is missing."""
+    """Add to each row what the rules look at; a count is null where the content is missing."""
     prints = {name: _fingerprints(table, content) for name, table in tables.items()}
     test_rows = prints["test"].value_counts()
     return {
@@ -28,7 +28,6 @@ def measure_rows(tables: dict[str, pd.DataFrame], parameters: Validate, content:
             size=table["content"].dropna().map(content.size).astype(float).reindex(table.index),
             unusable=_complaints(table, parameters, content),
             earlier_repeats=_earlier(pd.DataFrame({"content": prints[name], "label": table["label"]}), prints[name]),
-            earlier_keys=_earlier(table[["key"]], table["key"]),
             labels_of_content=table.groupby(prints[name])["label"].transform("nunique"),
             test_rows=prints[name].map(test_rows).where(prints[name].isna(), prints[name].map(test_rows).fillna(0)),
         )
@@ -63,7 +62,6 @@ def row_rules(table: str, labels: list[str], parameters: Validate) -> list[Rule]
         Rule("row", "ExpectColumnValuesToBeBetween", {"column": "size", **sizes}, "size out of range"),
         Rule("row", "ExpectColumnValuesToBeNull", {"column": "unusable"}, "unusable content"),
         _at_most("earlier_repeats", 0, "exact repeat of an earlier row"),
-        _at_most("earlier_keys", 0, "key of an earlier row"),
     ]
     if table in WITH_LABELS:
         rules.append(Rule("row", "ExpectColumnValuesToNotBeNull", {"column": "label"}, "label is missing"))
@@ -78,6 +76,26 @@ def row_rules(table: str, labels: list[str], parameters: Validate) -> list[Rule]
 
 def _at_most(column: str, bound: float, reason: str) -> Rule:
     return Rule("row", "ExpectColumnValuesToBeBetween", {"column": column, "max_value": bound}, reason)
+
+
+def measure_keys(tables: dict[str, pd.DataFrame], reasons: dict[str, pd.Series]) -> dict[str, pd.DataFrame]:
+    """Count for each row the earlier good rows of its raw table that have its key; null where the key is missing.
+
+    Raw tables may number their rows alike, and training rows join those of the pool: what an origin says before its
+    number tells them apart. A row that is quarantined for one of `reasons` takes its key from no other.
+    """
+    return {name: pd.DataFrame({"earlier_keys": _keys_taken(tables[name], reasons[name] == "")}) for name in tables}
+
+
+def _keys_taken(table: pd.DataFrame, good: pd.Series) -> pd.Series:
+    raw_tables = table["origin"].str.rstrip("0123456789")
+    taken = good.astype(int).groupby([raw_tables, table["key"]], dropna=False).cumsum() - good
+    return taken.where(table["key"].notna())
+
+
+def key_rules() -> list[Rule]:
+    """Give the rules for what measure_keys counts: they are judged when the other reasons are known."""
+    return [_at_most("earlier_keys", 0, "key of an earlier row")]
 
 
 def reasons(measured: pd.DataFrame, findings: list[Finding]) -> pd.Series:

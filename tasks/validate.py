@@ -48,7 +48,9 @@ def validate(given: dict[str, pd.DataFrame], parameters: Validate, content: Modu
     labelled = [tables["labelled"]["label"], set_aside.loc[set_aside["table"] == "labelled", "label"]]
     labels = sorted(pd.concat(labelled).dropna().unique())
     findings = examine(measured, {name: rules.row_rules(name, labels, parameters) for name in tables})
-    reasons = {name: rules.reasons(measured[name], [f for f in findings if f.table == name]) for name in tables}
+    keys = rules.measure_keys(tables, _reasons(measured, findings))
+    findings += examine(keys, {name: rules.key_rules() for name in tables})
+    reasons = _reasons(measured, findings)
     kept = {name: table[(reasons[name] == "").to_numpy()].reset_index(drop=True) for name, table in tables.items()}
     judged = [table.assign(table=name, reasons=reasons[name]) for name, table in tables.items()]
     rows = pd.concat(judged, ignore_index=True)
@@ -63,6 +65,10 @@ def validate(given: dict[str, pd.DataFrame], parameters: Validate, content: Modu
         "problem": problem,
     }
     return Validated(kept, quarantined, report)
+
+
+def _reasons(measured: dict[str, pd.DataFrame], findings: list[Finding]) -> dict[str, pd.Series]:
+    return {name: rules.reasons(rows, [f for f in findings if f.table == name]) for name, rows in measured.items()}
 
 
 def _require_columns(tables: dict[str, pd.DataFrame]) -> None:

@@ -129,6 +129,27 @@ def test_rows_with_a_key_that_an_earlier_row_has_are_quarantined() -> None:
     assert reasons_of(validated) == {"labelled.csv row 4": "key of an earlier row"}
 
 
+def test_a_key_is_compared_with_those_of_its_own_raw_table_alone() -> None:
+    pool = pd.concat(
+        [
+            table_of([("left over", None, "1"), ("also left over", None, "2")], "train"),
+            table_of([("from the pool", None, "1"), ("once more", None, "2"), ("the third", None, "2")], "pool"),
+        ],
+        ignore_index=True,
+    )
+    tables = {"labelled": table_of(LABELLED, "train"), "unlabelled": pool, "test": table_of(TEST, "test")}
+    validated = validate({**tables, "source": table_of([], "source"), "set_aside": NOTHING}, bounds(), content)
+    assert reasons_of(validated) == {"pool.csv row 4": "key of an earlier row"}
+
+
+def test_a_quarantined_row_takes_its_key_from_no_later_row() -> None:
+    keyed: list[Row] = [("  ", "cancel", "k"), ("the same, corrected", "cancel", "k"), ("a third", "cancel", "k")]
+    assert reasons_of(run([*LABELLED, *keyed])) == {
+        "labelled.csv row 6": "empty text",
+        "labelled.csv row 8": "key of an earlier row",
+    }
+
+
 def test_a_test_row_needs_a_label_that_the_labelled_rows_have() -> None:
     validated = run(test=[*TEST, ("surprise", "unheard"), ("nothing", None)])
     assert reasons_of(validated) == {
