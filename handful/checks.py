@@ -119,6 +119,12 @@ def failure(findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> 
     return "\n".join(["The tables cannot be used:", *aligned(cells), *told])
 
 
+def warnings_of(findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say in one line each which rules do not hold that stop nothing, and of what; `tables` as above."""
+    broken = [finding for finding in findings if finding.rule.severity == "warning" and not finding.success]
+    return [f"{finding.rule.reason}: {_observed(finding, tables[finding.table])}" for finding in broken]
+
+
 def aligned(cells: Sequence[tuple[str, ...]]) -> list[str]:
     """Lay out rows of cells as lines whose columns stand below each other."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

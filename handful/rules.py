@@ -1,5 +1,6 @@
 """What a good row and a usable set of tables are: the rules, and the measurements that they judge."""
 
+import unicodedata
 from collections import Counter
 from types import ModuleType
 
@@ -139,7 +140,7 @@ def measure_classes(given: pd.DataFrame, set_aside: pd.DataFrame, accepted: pd.D
     came = pd.concat([given[["label", "origin"]], set_aside[["label", "origin"]]])
     labels = pd.Series(sorted(came["label"].dropna().unique()), dtype="str")
     rows, aside = (labels.map(table["label"].value_counts()).fillna(0).astype(int) for table in (accepted, set_aside))
-    folded = labels.map(lambda label: " ".join(label.split()).casefold())
+    folded = labels.map(_folded)
     origins = came.groupby("label")["origin"].first()
     shown = [
         f"{label!r}: {count} accepted{f', {gone} set aside' if gone else ''} (first in {origins[label]})"
@@ -148,6 +149,11 @@ def measure_classes(given: pd.DataFrame, set_aside: pd.DataFrame, accepted: pd.D
     return pd.DataFrame(
         {"label": labels, "rows": rows, "spellings": folded.map(folded.value_counts()).astype(int), "shown": shown}
     )
+
+
+def _folded(label: str) -> str:
+    """Give what labels have in common that a reader takes for one: é may be one character or two."""
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
 
 
 def measure_table(rows_in: int, accepted: int, reasons: dict[str, int], set_aside: int) -> pd.DataFrame:
@@ -177,7 +183,7 @@ def class_rules(parameters: Validate) -> list[Rule]:
             "warning",
             between,
             {"column": "spellings", "max_value": 1},
-            "labels that differ only in case or white space",
+            "labels that differ only in case, white space or the form of their characters",
         ),
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from handful import champion, drift, pool, profile, rules
-from handful.checks import Finding, examine, failure
+from handful.checks import Finding, examine, failure, warnings_of
 from handful.errors import DataError
 from handful.modality import part
 from handful.parameters import Parameters
@@ -56,13 +56,16 @@ def validate(given: dict[str, pd.DataFrame], parameters: Validate, content: Modu
     rows = pd.concat(judged, ignore_index=True)
     quarantined = rows[rows["reasons"] != ""].reset_index(drop=True)
     assert len(rows) == len(quarantined) + sum(map(len, kept.values()))
-    whole, problem = _judge_wholes(rules.measure_wholes(tables, kept, quarantined, set_aside), parameters)
+    summed = rules.measure_wholes(tables, kept, quarantined, set_aside)
+    whole = _judge_wholes(summed, parameters)
+    fatal = [finding for finding in whole if finding.rule.severity == "fatal" and not finding.success]
     report = {
         "tables": {name: _counts(table, kept[name]) for name, table in tables.items()},
         "reasons": rules.count_reasons(quarantined),
         "expectations": [finding.record() for finding in [*findings, *whole]],
         "classes": sorted(kept["labelled"]["label"].unique()),
-        "problem": problem,
+        "warnings": warnings_of(whole, summed),
+        "problem": failure(fatal, summed) if fatal else None,
     }
     return Validated(kept, quarantined, report)
 
@@ -77,12 +80,9 @@ def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
         raise DataError(failure(broken, tables))
 
 
-def _judge_wholes(summed: dict[str, pd.DataFrame], parameters: Validate) -> tuple[list[Finding], str | None]:
-    """Judge tables and classes as a whole; give the findings and the text of what is fatal."""
+def _judge_wholes(summed: dict[str, pd.DataFrame], parameters: Validate) -> list[Finding]:
     wanted = {name: rules.table_rules(name, parameters) for name in summed} | {"classes": rules.class_rules(parameters)}
-    findings = examine(summed, wanted)
-    fatal = [finding for finding in findings if finding.rule.severity == "fatal" and not finding.success]
-    return findings, failure(fatal, summed) if fatal else None
+    return examine(summed, wanted)
 
 
 def _counts(table: pd.DataFrame, kept: pd.DataFrame) -> dict[str, int]:
@@ -100,6 +100,8 @@ def main(parameters: Parameters, ingested: Path, champion_folder: Path, rows: Pa
         write_table(table, rows / f"{name}.parquet")
         log.info("%s: %d rows", name, len(table))
     write_json(validated.report, rows / "validation.json")
+    for warning in validated.report["warnings"]:
+        log.warning("Warning: %s", warning)
     validated.require_usable()
     wanted = parameters.validate_.drift.embeddings is not None
     backbone = part(parameters.modality, "backbone").load(parameters.backbone, parameters.seed) if wanted else None

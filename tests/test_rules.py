@@ -17,6 +17,11 @@ def test_spellings_count_labels_that_case_and_white_space_alone_tell_apart() -> 
     assert sorted(rules.measure_classes(given, given.iloc[:0], given)["spellings"]) == [1, 2, 2]
 
 
+def test_spellings_count_labels_of_which_unicode_has_two_forms() -> None:
+    given = pd.DataFrame({"label": ["caf\u00e9", "cafe\u0301", "cafe"], "origin": ["1", "2", "3"]})
+    assert sorted(rules.measure_classes(given, given.iloc[:0], given)["spellings"]) == [1, 2, 2]
+
+
 def test_the_share_quarantined_of_an_empty_table_is_nothing() -> None:
     assert rules.measure_table(0, 0, {}, 0)["share_quarantined"].tolist() == [0.0]
     assert rules.measure_table(4, 1, {"empty text": 3}, 0)["share_quarantined"].tolist() == [0.75]

@@ -76,6 +76,7 @@ def test_good_tables_are_accepted_whole() -> None:
         "labelled": 4, "unlabelled": 1, "test": 2, "source": 1,
     }  # fmt: skip
     assert validated.report["classes"] == ["cancel", "greeting"]
+    assert validated.report["warnings"] == []
     assert all(finding["success"] for finding in validated.report["expectations"])
 
 
@@ -239,12 +240,16 @@ def test_all_problems_are_told_at_once() -> None:
         assert part in problem
 
 
-def test_labels_that_differ_in_case_or_space_alone_are_reported_and_nothing_is_stopped() -> None:
+def test_labels_that_differ_in_case_or_space_alone_are_reported_by_name_and_nothing_is_stopped() -> None:
     validated = run([*LABELLED, ("one", "Greeting "), ("two", "Greeting ")])
     validated.require_usable()
     assert "Greeting " in validated.report["classes"]
     warned = [f for f in validated.report["expectations"] if f["severity"] == "warning"]
     assert [(f["success"], f["unexpected"]) for f in warned] == [(False, 2)]
+    (warning,) = validated.report["warnings"]
+    for part in ("'Greeting ': 2 accepted (first in labelled.csv row 6)", "'greeting': 2 accepted"):
+        assert part in warning
+    assert "cancel" not in warning
 
 
 def test_a_table_without_a_column_names_the_columns_it_has() -> None:
