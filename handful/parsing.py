@@ -84,7 +84,7 @@ def _parse_json_line(line: str, place: str) -> dict[str, Any]:
         raise DataError(f"{place} is not valid JSON: {error}. Each line must be one object.") from None
     if not isinstance(values, dict):
         raise DataError(f'{place} is no JSON object. Write each row as {{"text": …, "label": …}}.')
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
+    return values
 
 
 def _parse_parquet(data: bytes, path: str) -> Rows:

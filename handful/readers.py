@@ -1,6 +1,7 @@
 """Reading raw tables: CSV, JSONL, Parquet, image folders, Hugging Face data sets, scikit-learn's digits."""
 
 import io
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -107,12 +108,12 @@ def _name(value: Any, origin: str) -> str | None:
 
 
 def _string(value: Any, origin: str) -> str | None:
-    """Give the value as it stands in the file; only an empty one is missing."""
-    if value is None or value == "":
+    """Give the value as it stands in the file; only an empty one is missing, and what Parquet has for no number."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, (dict, list, bytes)):
         raise DataError(f"{origin} holds a {type(value).__name__} where one value must stand. Write it as a string.")
-    text = str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)  # true, as JSON has it, from Parquet too
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -82,7 +82,7 @@ def test_jsonl_keeps_numbers_as_written_and_fields_that_are_missing_as_missing()
     assert list(rows) == [
         (1, {"text": "a\u2028b", "label": "1.50"}),
         (3, {"text": "c"}),
-        (4, {"text": "true", "label": None}),
+        (4, {"text": True, "label": None}),
     ]
 
 

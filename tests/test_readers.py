@@ -7,6 +7,8 @@ from typing import Any
 import fsspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -50,6 +52,22 @@ def test_the_same_table_reads_alike_from_csv_jsonl_and_parquet(tmp_path: Path) -
     assert rows_of(read[0]) == [("Grüße", "a", "r1"), ("NA", None, "r2"), ("您好", "007", "r3")]
     for other in read[1:]:
         pd.testing.assert_frame_equal(read[0], other)
+
+
+def test_truth_values_read_alike_from_jsonl_and_parquet(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": ["one", "two"], "label": [True, False]})
+    table.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    table.to_parquet(tmp_path / "t.parquet")
+    for ending in ("jsonl", "parquet"):
+        assert read_file(f"t.{ending}", tmp_path)["label"].tolist() == ["true", "false"]
+
+
+def test_no_number_in_a_column_of_floats_is_missing(tmp_path: Path) -> None:
+    numbers = pa.array([1.0, float("nan"), None, 2.5], from_pandas=False)
+    pq.write_table(pa.table({"text": list("abcd"), "label": numbers}), tmp_path / "t.parquet")
+    assert rows_of(read_file("t.parquet", tmp_path)[["label"]]) == [("1",), (None,), (None,), ("2.5",)]
+    content = tables.Columns(content="label", label="text", key=None)
+    assert read_file("t.parquet", tmp_path, content)["content"].isna().tolist() == [False, True, True, False]
 
 
 def test_the_origin_leads_to_the_row(tmp_path: Path) -> None:
