@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handful import lineage
 from handful.embedding import embed
-from handful.text import augmentation, markov, recombination, units
+from handful.text import augmentation, content, markov, recombination, units
 from handful.text import templates as label_templates
 from handful.text.backbone import Backbone, load
 from handful.text.parameters import (
@@ -64,8 +64,9 @@ def ordered(made: pd.DataFrame) -> pd.DataFrame:
 
 def check(labelled: pd.DataFrame, made: pd.DataFrame, operations: list[TextOperation], rows: int) -> None:
     assert list(made.columns) == ["content", "label", "parent", "operation"]
-    assert not made["content"].duplicated().any()
-    assert not made["content"].isin(labelled["content"]).any()
+    ids = made["content"].map(content.fingerprint)
+    assert not ids.duplicated().any()
+    assert not ids.isin(labelled["content"].map(content.fingerprint)).any()
     assert set(made["operation"]) <= {operation.kind for operation in operations}
     assert made["content"].str.strip().all()
     label_of = dict(zip(labelled["id"], labelled["label"], strict=True))
@@ -92,6 +93,17 @@ def test_edits_and_templates_keep_labels_and_parents_and_repeat_no_text(
 ) -> None:
     labelled, operations = table(contents), [*EDITS, TEMPLATES, SEGMENTS, MARKOV]
     check(labelled, augmentation.augment(labelled, operations, rows, backbone, seed), operations, rows)
+
+
+@pytest.mark.parametrize(
+    ("contents", "expected"),
+    [(["caf\u00e9 b", "cafe\u0301 c"], ["b", "c", "caf\u00e9"]), (["cafe\u0301 b", "caf\u00e9"], ["b"])],
+)
+def test_a_text_that_unicode_writes_in_two_ways_is_one_text(
+    backbone: Backbone, contents: list[str], expected: list[str]
+) -> None:
+    made = augmentation.augment(table(contents), [EDITS[2]], 20, backbone, 0)
+    assert sorted(made["content"]) == expected
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5, unique=True), st.randoms(use_true_random=False))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from handful.text import edits, generation, markov, recombination, replacement, templates, translation, units
+from handful.text import content, edits, generation, markov, recombination, replacement, templates, translation, units
 from handful.text.backbone import Backbone
 from handful.text.drafts import Draft
 from handful.text.parameters import TextOperation
@@ -41,7 +41,7 @@ def augment(
     """Make up to `rows_per_example` new texts for each labelled one and operation, and one per label and template.
 
     A text depends on the seed, its parents, the operation and its number, not on the order of the rows. Texts that are
-    empty, or equal a labelled one or an earlier new one, are left out.
+    empty, or whose fingerprint is that of a labelled one or an earlier new one, are left out.
 
     Args:
         labelled: columns id, content, label.
@@ -56,8 +56,9 @@ def augment(
     ]
     table = pd.DataFrame(drafts, columns=list(Draft._fields), dtype=object)
     empty = table["content"].str.strip() == ""
-    known = table["content"].isin(set(labelled["content"]))
-    return table[~empty & ~known & ~table["content"].duplicated()].reset_index(drop=True)
+    prints = table["content"].map(content.fingerprint)  # what ids are made of: texts may be equal and not their strings
+    known = prints.isin(set(labelled["content"].map(content.fingerprint)))
+    return table[~empty & ~known & ~prints.duplicated()].reset_index(drop=True)
 
 
 def multiply(contents: Sequence[str], count: int, seed: int) -> list[str]:
