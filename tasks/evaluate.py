@@ -53,7 +53,7 @@ def evaluate(
     for name, one in (("teacher", adapted), ("baseline", baseline)):
         scored[name] = score(test, one, partial(one.predict_proba, cached=False), parameters, seed)
     truth, classes, own = test["label"].tolist(), students[default].classes_, scored[default]
-    beside = {name: compare(truth, own.guesses, one.guesses, parameters, seed) for name, one in scored.items()}
+    beside = partial(compare, truth, own.guesses, parameters=parameters, seed=seed)
     scores = {
         "classes": len(classes),
         "rows": len(test),
@@ -62,9 +62,9 @@ def evaluate(
         "student": student_record(default, students[default], own, truth),
         "others": {kind: scored[kind].record for kind in others},
         "baseline": scored["baseline"].record,
-        "gain_over_baseline": beside["baseline"].gain(),
+        "gain_over_baseline": beside(scored["baseline"].guesses).gain(),
         "champion": champion_record(rival, scored),
-        "verdict": decide(rival, beside.get("champion"), parameters),
+        "verdict": decide(rival, beside(scored["champion"].guesses) if "champion" in scored else None, parameters),
     }
     return Evaluation(scores, predictions(test, {"teacher": scored["teacher"], "student": own}), own.probabilities)
 

@@ -105,6 +105,20 @@ def test_drawing_cells_is_drawing_rows() -> None:
     assert by_cells == pytest.approx(np.quantile(by_rows, [0.05, 0.95]), abs=0.015)
 
 
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=1, max_size=12, unique=True), st.integers(0, 9))
+def test_scores_of_counted_cells_are_those_of_each_sample_counted_as_a_matrix(
+    cells: list[tuple[int, int]], seed: int
+) -> None:
+    true, guessed = np.array(cells).T
+    counts = metrics.resampled(np.arange(1, len(cells) + 1), 7, seed)
+    matrices = np.zeros((7, 5, 5), np.int64)
+    matrices[:, true, guessed] = counts
+    margins = matrices.diagonal(axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
+    expected = metrics._scores(*margins)
+    for name, values in metrics.scores_of_cells(counts, true, guessed, 5).items():
+        assert np.array_equal(values, expected[name])
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     truth, probabilities = list("aabbc" * 9), one_hot("aabac" * 9)
     first, again, other = (metrics.score(truth, probabilities, CLASSES, parameters(), seed) for seed in (1, 1, 2))
