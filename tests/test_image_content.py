@@ -45,6 +45,12 @@ def test_a_flipped_byte_of_the_pixel_data_is_refused() -> None:
     assert content.check(bytes(whole), 4, 64) == "is truncated or damaged"
 
 
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_without_a_scale_are_refused_with_the_reason(mode: str) -> None:
+    reason = content.check(encoded(noise(8, 8).convert(mode), "TIFF"), 4, 64)
+    assert reason == "has pixels of 32 bits, of which nothing says how bright they are"
+
+
 def test_an_image_of_one_pixel_is_too_small() -> None:
     assert content.check(encoded(noise(1, 1)), 4, 64) == "has fewer than 4 pixels on its longer side"
 

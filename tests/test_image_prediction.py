@@ -77,6 +77,12 @@ def test_what_cannot_be_decoded_is_a_data_error(content: bytes) -> None:
         prediction.pixels([content], 8, grey=True)
 
 
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_without_a_scale_are_a_data_error_and_no_black_or_white_image(mode: str) -> None:
+    with pytest.raises(DataError, match="nothing says how bright they are"):
+        prediction.decode(encoded(noise(8, 8).convert(mode), "TIFF"))
+
+
 def test_a_line_names_an_image_file(tmp_path: Path) -> None:
     path = tmp_path / "a b.png"
     path.write_bytes(encoded(noise(8, 8)))

@@ -23,7 +23,7 @@ def check(content: bytes, minimum_size: int, maximum_size: int) -> str | None:
     too_large = f"has more than {maximum_size} pixels on its longer side"
     try:
         with prediction.opened(content) as image:
-            width, height = image.size
+            (width, height), mode = image.size, image.mode
     except Image.DecompressionBombError:
         return too_large
     except Exception:  # decoders raise whatever they trip over
@@ -34,6 +34,8 @@ def check(content: bytes, minimum_size: int, maximum_size: int) -> str | None:
         return f"has fewer than {minimum_size} pixels on its longer side"
     if width * height > prediction.MAXIMUM_PIXELS:
         return f"has more than {prediction.MAXIMUM_PIXELS:,} pixels in all"
+    if mode in prediction.UNSCALED:
+        return "has pixels of 32 bits, of which nothing says how bright they are"
     return None if _decodes(content) else "is truncated or damaged"
 
 

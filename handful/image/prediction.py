@@ -15,6 +15,8 @@ from handful.errors import DataError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 # More pixels than a large camera gives are never decoded: 50 million take 150 MB.
 MAXIMUM_PIXELS = 50_000_000
+# Whole and broken numbers of 32 bits: nothing says which of them is white.
+UNSCALED = ("I", "F")
 
 
 def featurizer(features: dict[str, Any], folder: Path) -> Callable[[Sequence[bytes]], dict[str, np.ndarray]]:
@@ -67,7 +69,7 @@ def decode(content: bytes) -> Image.Image:
     """Decode the first frame, upright, as grey (mode L) or colour (mode RGB); what is transparent becomes white.
 
     Raises:
-        DataError: the bytes are no whole image, or one of more than MAXIMUM_PIXELS.
+        DataError: the bytes are no whole image, one of more than MAXIMUM_PIXELS, or one of numbers without a scale.
     """
     try:
         with opened(content) as image, warnings.catch_warnings():
@@ -75,6 +77,8 @@ def decode(content: bytes) -> Image.Image:
             warnings.simplefilter("ignore")
             if image.width * image.height > MAXIMUM_PIXELS:
                 raise ValueError(f"{image.width}x{image.height} pixels are more than {MAXIMUM_PIXELS:,}")
+            if image.mode in UNSCALED:
+                raise ValueError("its pixels are numbers of 32 bits, of which nothing says how bright they are")
             image.load()
             return _grey_or_colour(ImageOps.exif_transpose(image))
     except Exception as error:  # decoders raise whatever they trip over
