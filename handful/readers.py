@@ -3,7 +3,8 @@
 import io
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +138,16 @@ def _read_file(path: str, raw: Path) -> Rows:
 
 
 def _bytes_of(path: str, raw: Path) -> bytes:
+    with _explained(path, raw), fsspec.open(_locate(path, raw), "rb") as file:
+        data: bytes = file.read()
+        return data
+
+
+@contextmanager
+def _explained(path: str, raw: Path) -> Iterator[None]:
+    """Say of what lies at `path` why it cannot be read, and what to do."""
     try:
-        with fsspec.open(_locate(path, raw), "rb") as file:
-            data: bytes = file.read()
-            return data
+        yield
     except FileNotFoundError:
         raise DataError(f"There is no file {path}. {_listing(path, raw)} Correct the path in params.yaml.") from None
     except ImportError as error:
@@ -169,14 +176,33 @@ def _listing(path: str, raw: Path) -> str:
 
 def _read_image_folder(path: str, raw: Path) -> list[tuple[Any, ...]]:
     """Read every visible file: the first folder is the label; what is no image is for validation to say."""
-    filesystem, root = fsspec.core.url_to_fs(_locate(path, raw))
-    if not filesystem.isdir(root):
+    with _explained(path, raw):
+        filesystem, root = fsspec.core.url_to_fs(_locate(path, raw))
+        files = filesystem.find(root, detail=True) if filesystem.isdir(root) else None
+    if files is None:
         raise DataError(f"There is no image folder {path}. {_listing(path, raw)} Correct the path in params.yaml.")
-    names = {file[len(root.rstrip("/")) + 1 :]: file for file in filesystem.find(root)}
+    names = {file[len(root.rstrip("/")) + 1 :]: file for file in files}
     visible = sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
     if not visible:
         raise DataError(f"The image folder {path} holds no files. Put one sub-folder of images per label into it.")
-    return [(filesystem.cat_file(names[n]) or None, n.split("/")[0] if "/" in n else None, None, n) for n in visible]
+    rows = []
+    for name in visible:
+        with _explained(f"{path}/{name}", raw):
+            _require_file(filesystem, files[names[name]], f"{path}/{name}")
+            content = filesystem.cat_file(names[name]) or None
+        rows.append((content, name.split("/")[0] if "/" in name else None, None, name))
+    return rows
+
+
+def _require_file(filesystem: Any, details: dict[str, Any], place: str) -> None:
+    """Refuse what cannot be read to an end, and what no table could name; links to files are files."""
+    if place.encode("utf-8", "replace").decode("utf-8") != place:
+        raise DataError(f"The name of the file {place!a} is no UTF-8. Rename it.")
+    if details["type"] != "file" and not filesystem.isfile(details["name"]):
+        raise DataError(
+            f"{place} is no file, but a link to a folder or to nothing, a pipe or a device. "
+            "Remove it, or put the images themselves in its place."
+        )
 
 
 def _read_hugging_face(table: tables.HuggingFaceTable, raw: Path, columns: tables.Columns) -> Rows:
@@ -215,10 +241,20 @@ def _loaded(values: dict[str, Any], columns: tables.Columns, classes: list[str] 
     """Give a row with its label by name (-1 stands for none) and its image by bytes."""
     image, label = values.get(columns.content), values.get(columns.label)
     if isinstance(image, dict) and image.get("bytes") is None and image.get("path"):
-        values = {**values, columns.content: Path(image["path"]).read_bytes()}
+        values = {**values, columns.content: _image_beside(image["path"])}
     if classes and label is not None:
         values = {**values, columns.label: classes[label] if label >= 0 else None}
     return values
+
+
+def _image_beside(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"The data set names the image {path}, which cannot be read ({error.strerror}). "
+            "Put it back, or save the data set again with its images inside."
+        ) from None
 
 
 def _read_digits() -> list[tuple[bytes, str, None, str]]:

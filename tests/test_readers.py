@@ -1,6 +1,7 @@
 """Raw tables of every kind, and what a person is told when one cannot be read."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from handful import readers
 from handful.errors import DataError
@@ -218,6 +220,43 @@ def test_a_missing_or_empty_image_folder_is_an_error(tmp_path: Path, exists: boo
         readers.read(tables.ImageFolderTable(kind="image_folder", path="images"), tmp_path, IMAGES, True, "image")
 
 
+def read_folder(path: str, raw: Path) -> pd.DataFrame:
+    return readers.read(tables.ImageFolderTable(kind="image_folder", path=path), raw, IMAGES, True, "image")
+
+
+@pytest.mark.parametrize("kind", ["linked folder", "broken link", "pipe"])
+def test_what_is_no_file_in_an_image_folder_is_refused_by_its_name(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "images/cat").mkdir(parents=True)
+    (tmp_path / "images/cat/1.png").write_bytes(png(7))
+    place = tmp_path / "images/cat/strange"
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(tmp_path if kind == "linked folder" else tmp_path / "gone")
+    with pytest.raises(DataError, match="images/cat/strange is no file"):
+        read_folder("images", tmp_path)
+
+
+def test_a_link_to_an_image_is_an_image(tmp_path: Path) -> None:
+    (tmp_path / "images/cat").mkdir(parents=True)
+    (tmp_path / "1.png").write_bytes(png(7))
+    (tmp_path / "images/cat/linked.png").symlink_to(tmp_path / "1.png")
+    assert read_folder("images", tmp_path)["content"].tolist() == [png(7)]
+
+
+def test_a_file_name_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "images/cat").mkdir(parents=True)
+    (tmp_path / "images/cat" / os.fsdecode(b"\xff.png")).write_bytes(png(7))
+    with pytest.raises(DataError, match=r"\\udcff\.png' is no UTF-8"):
+        read_folder("images", tmp_path)
+
+
+@pytest.mark.parametrize(("address", "said"), [("notaprotocol://x", "cannot be read"), ("oss://x/y", "Install that")])
+def test_an_image_folder_at_an_address_that_cannot_be_opened_is_named(tmp_path: Path, address: str, said: str) -> None:
+    with pytest.raises(DataError, match=f"{address} .*{said}"):
+        read_folder(address, tmp_path)
+
+
 def test_the_digits_are_png_images_with_their_numbers_as_labels(tmp_path: Path) -> None:
     table = readers.read(tables.DigitsTable(kind="scikit_learn_digits"), tmp_path, IMAGES, True, "image")
     assert len(table) == 1797
@@ -258,6 +297,18 @@ def test_a_folder_of_files_reads_as_a_hugging_face_data_set(tmp_path: Path, quie
     table = tables.HuggingFaceTable(kind="hugging_face", name="pets", split="train")
     read = readers.read(table, tmp_path, IMAGES, True, "image")
     assert dict(zip(read["label"], read["content"], strict=True)) == {"cat": png(0), "dog": png(1)}
+
+
+def test_an_image_that_a_data_set_names_and_that_is_gone_is_named(tmp_path: Path, quiet_data_sets: Any) -> None:
+    features = quiet_data_sets.Features(image=quiet_data_sets.Image(), label=quiet_data_sets.Value("string"))
+    rows = {"image": [{"path": str(tmp_path / "gone.png"), "bytes": None}], "label": ["cat"]}
+    (tmp_path / "d").mkdir()
+    parquet.write_table(
+        quiet_data_sets.Dataset.from_dict(rows, features=features).data.table, tmp_path / "d/train.parquet"
+    )
+    table = tables.HuggingFaceTable(kind="hugging_face", name="d", split="train")
+    with pytest.raises(DataError, match=r"gone\.png, which cannot be read"):
+        readers.read(table, tmp_path, IMAGES, True, "image")
 
 
 def test_an_unknown_split_of_a_data_set_is_an_error(tmp_path: Path, quiet_data_sets: Any) -> None:
