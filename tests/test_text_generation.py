@@ -222,6 +222,21 @@ def test_too_long_a_prompt_loses_its_beginning_and_still_is_followed(language_mo
     assert writer.write([long], 2, BEAM, 12, 0) != writer.write([f"{long} other words"], 2, BEAM, 12, 0)
 
 
+@pytest.mark.parametrize("max_tokens", [81, 96, 1024])
+def test_more_to_write_than_leaves_room_for_a_prompt_is_refused_with_both_numbers(
+    language_model: Path, max_tokens: int
+) -> None:
+    writer = checkpoints.load(str(language_model), "language")
+    with pytest.raises(BackboneError, match=f"96 tokens at most, and max_tokens is {max_tokens}"):
+        writer.write(["where is my parcel"], 1, BEAM, max_tokens, 0)
+
+
+def test_a_translator_may_be_asked_for_more_than_it_can_write(translators: tuple[Path, Path]) -> None:
+    writer = checkpoints.load(str(translators[0]), "translation")
+    most, more = (writer.write(CORPUS[:2], 1, BEAM, tokens, 0) for tokens in (47, 1024))
+    assert most == more
+
+
 def test_a_checkpoint_that_is_nowhere_is_named(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="no-such-checkpoint"):
         checkpoints.load(str(tmp_path / "no-such-checkpoint"), "language")

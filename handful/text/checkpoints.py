@@ -19,6 +19,7 @@ from handful.text.parameters import BeamSearch, Sampling
 
 ROWS_PER_BATCH = 16
 LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")  # as configurations call it
+LEAST_READ = 16  # tokens of a prompt; fewer name no label and show no text
 UNSTATED = 2048  # where a checkpoint and its tokenizer state nothing
 KINDS = {"translation": "AutoModelForSeq2SeqLM", "language": "AutoModelForCausalLM"}
 
@@ -39,12 +40,16 @@ class Generator:
 
         Prompts of like length share a batch, and a batch its seed: what comes out depends on all the prompts, but not
         on their order.
+
+        Raises:
+            BackboneError: so many tokens to write leave no room for a prompt.
         """
         order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), prompts[row]))
         written: list[list[str]] = [[] for _ in prompts]
         batches = [order[start : start + ROWS_PER_BATCH] for start in range(0, len(order), ROWS_PER_BATCH)]
         asked = [[prompts[row] for row in rows] for rows in batches]
-        work = partial(self._texts, max_tokens=max_tokens, settings=_settings(decoding, texts_each), seed=seed)
+        settings = {"max_new_tokens": min(max_tokens, self.longest - 1), **_settings(decoding, texts_each)}
+        work = partial(self._texts, room=self._room(max_tokens), settings=settings, seed=seed)
         told = zip(batches, compute.current().spread(work, asked), strict=True)
         for number, (rows, texts) in enumerate(told, start=1):
             each = len(texts) // len(rows)
@@ -53,22 +58,32 @@ class Generator:
             progress.report(number / len(batches), f"{self.name}, {len(order)} texts")
         return written
 
+    def _room(self, max_tokens: int) -> int:
+        """How many tokens can be read: all, unless what is written takes the places that follow."""
+        if self.network.config.is_encoder_decoder:
+            return self.longest
+        if self.longest - max_tokens < LEAST_READ:
+            raise BackboneError(
+                f"{self.name!r} reads and writes {self.longest} tokens at most, and max_tokens is {max_tokens}: fewer "
+                f"than {LEAST_READ} are left for the prompt. Lower max_tokens in params.yaml (augment.operations), or "
+                "name a checkpoint that reads more."
+            )
+        return self.longest - max_tokens
+
     def _texts(
-        self, batches: Iterable[list[str]], max_tokens: int, settings: dict[str, Any], seed: int
+        self, batches: Iterable[list[str]], room: int, settings: dict[str, Any], seed: int
     ) -> Iterator[list[str]]:
         self.network.to(device()).eval()
         for batch in batches:
             with _seeded(seed_of(seed, self.name, *batch)):
-                texts = self._batch(batch, max_tokens, settings)
+                texts = self._batch(batch, room, settings)
             yield texts
 
-    def _batch(self, prompts: list[str], max_tokens: int, settings: dict[str, Any]) -> list[str]:
-        room = self.longest if self.network.config.is_encoder_decoder else self.longest - max_tokens
-        inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, truncation=True, max_length=max(1, room))
+    def _batch(self, prompts: list[str], room: int, settings: dict[str, Any]) -> list[str]:
+        inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, truncation=True, max_length=room)
         known = {name: inputs[name].to(device()) for name in ("input_ids", "attention_mask")}
-        tokens = min(max_tokens, self.longest - 1)
         with torch.inference_mode():
-            out = self.network.generate(**known, max_new_tokens=tokens, **settings)
+            out = self.network.generate(**known, **settings)
         begin = 0 if self.network.config.is_encoder_decoder else known["input_ids"].shape[1]
         texts: list[str] = self.tokenizer.batch_decode(out[:, begin:], skip_special_tokens=True)
         return texts
