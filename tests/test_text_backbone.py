@@ -12,12 +12,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
-from transformers import SqueezeBertConfig, SqueezeBertModel
+from transformers import (
+    BertConfig,
+    BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    RobertaConfig,
+    RobertaModel,
+    SqueezeBertConfig,
+    SqueezeBertModel,
+)
 
 from handful.embedding import embed
 from handful.errors import BackboneError, HandfulError
 from handful.text import backbone
-from handful.text.backbone import Backbone, Tokens
+from handful.text.backbone import Backbone
+from handful.text.linear import Tokens
 from handful.text.parameters import PretrainedBackbone
 
 NAME = "sentence-transformers/all-MiniLM-L6-v2"
@@ -132,6 +142,33 @@ def test_an_encoder_that_always_asks_its_pooler_goes_without_it(copied: Path) ->
     other = loaded(str(copied))
     assert embed(other, TEXTS, cached=False).shape == (3, 32)
     assert not any("pooler" in name for name in other.module.state_dict())
+
+
+SMALL = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("network", "config", "most"),
+    [
+        (BertModel, BertConfig(max_position_embeddings=64, **SMALL), 64),
+        (BertModel, BertConfig(max_position_embeddings=60, **SMALL), 56),  # for rows are padded to a step of 8
+        (RobertaModel, RobertaConfig(vocab_size=30522, max_position_embeddings=66, pad_token_id=1, **SMALL), 64),
+    ],
+)
+def test_more_tokens_than_the_encoder_has_positions_for_are_refused_with_both_numbers(
+    copied: Path, network: type, config: object, most: int
+) -> None:
+    network(config).save_pretrained(copied)
+    assert embed(loaded(str(copied), max_tokens=most), ["parcel " * 100], cached=False).shape == (1, 32)
+    with pytest.raises(BackboneError, match=rf"backbone\.max_tokens is {most + 1}, .* reads {most} tokens at most"):
+        loaded(str(copied), max_tokens=most + 1)
+
+
+def test_an_encoder_of_relative_positions_has_no_bound(copied: Path) -> None:
+    relative = {"relative_attention": True, "position_biased_input": False, "pos_att_type": ["p2c", "c2p"]}
+    config = DebertaV2Config(vocab_size=30522, max_position_embeddings=32, **relative, **SMALL)
+    DebertaV2Model(config).save_pretrained(copied)
+    assert embed(loaded(str(copied), max_tokens=128), ["parcel " * 100], cached=False).shape == (1, 32)
 
 
 def test_other_weights_may_not(copied: Path) -> None:

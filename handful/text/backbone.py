@@ -31,6 +31,7 @@ WEIGHTS, POOLER = "model.safetensors", "pooler"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 # What a folder may call the ways to pool that are supported; to unit length, all means are the same.
 POOLINGS = {"cls": "cls", "cls_token": "cls"} | dict.fromkeys(["mean", "mean_tokens", "mean_sqrt_len_tokens"], "mean")
+POSITIONS = ("position_embeddings", "wpe")  # what encoders call the table of theirs
 LENGTH_STEP = 8
 LENGTH_ALIKE = 16  # tokens within which rows that are learned from share a batch
 LONGEST_NGRAM, MOST_NGRAMS = 5, 16384  # of the surface
@@ -84,6 +85,7 @@ class Backbone:
                 "convert it, or choose another."
             )
         self.tokenizer, transformer = _pretrained(folder)
+        _require_positions(transformer, max_tokens, folder)
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
         pooling = _pooling(folder)
@@ -160,26 +162,6 @@ class Backbone:
         self.tokenizer.save(str(folder / "tokenizer.json"))
         settings = {"max_tokens": self.max_tokens, "pooling": self.module.pooling}
         (folder / "backbone.json").write_text(json.dumps(settings, sort_keys=True) + "\n", encoding="utf-8")
-
-
-class Tokens:
-    """A backbone that is asked for single tokens, each a text of its own; the contents are their ids in digits."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.module, self.dimensions, self.adapted = backbone.module, backbone.dimensions, backbone.adapted
-        self.fingerprint = backbone.fingerprint and f"{backbone.fingerprint}-tokens"
-        framed = backbone.tokenizer.encode("a")
-        inside = [place for place, special in enumerate(framed.special_tokens_mask) if not special]
-        self.before, self.after = framed.ids[: inside[0]], framed.ids[inside[-1] + 1 :]
-
-    def shape(self, content: str) -> int:
-        """All are of one length."""
-        return len(self.before) + 1 + len(self.after)
-
-    def collate(self, contents: Sequence[str]) -> dict[str, Tensor]:
-        """Each token in the frame that the tokenizer gives to a text, and a mask of ones; int64 [n, length]."""
-        input_ids = torch.tensor([[*self.before, int(content), *self.after] for content in contents])
-        return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
 
 
 def load(parameters: PretrainedBackbone, seed: int) -> Backbone:
@@ -275,6 +257,20 @@ def _pretrained(folder: Path) -> tuple[Any, Any]:
     if hasattr(transformer, POOLER):
         transformer.pooler = nn.Identity()  # it was made for another task, many files lack it, and nothing here asks it
     return tokenizer, transformer
+
+
+def _require_positions(transformer: Any, max_tokens: int, folder: Path) -> None:
+    """Refuse more tokens than the encoder has positions for; one of relative positions has no table and no bound."""
+    named = ((name.rpartition(".")[2], part) for name, part in transformer.named_modules())
+    for table in (part for name, part in named if name in POSITIONS and isinstance(part, nn.Embedding)):
+        # RoBERTa and its like begin to count behind the place of the padding.
+        reserved = 0 if table.padding_idx is None else table.padding_idx + 1
+        most = (table.num_embeddings - reserved) // LENGTH_STEP * LENGTH_STEP  # rows are padded to a step
+        if max_tokens > most:
+            raise BackboneError(
+                f"backbone.max_tokens is {max_tokens}, and the encoder in {folder} reads {most} tokens at most. Set it "
+                f"to {most} or less in params.yaml, or choose another encoder (backbone.name)."
+            )
 
 
 def _pooling(folder: Path) -> str:

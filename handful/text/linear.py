@@ -7,17 +7,38 @@ import torch
 from onnx import ModelProto
 from scipy.sparse import csr_matrix
 from scipy.special import log_softmax, softmax
+from torch import Tensor
 
 from handful import progress
 from handful.distillation import Trained
 from handful.embedding import embed
 from handful.text import graph, ngrams
-from handful.text.backbone import Backbone, Tokens
+from handful.text.backbone import Backbone
 from handful.text.parameters import LinearStudent, SparseLayer
 from handful.text.prediction import Words
 from handful.training import Examples
 
 MOST_EMBEDDED = 65536  # tokens; the rarer ones of a larger vocabulary would take minutes and are seldom met
+
+
+class Tokens:
+    """A backbone that is asked for single tokens, each a text of its own; the contents are their ids in digits."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.module, self.dimensions, self.adapted = backbone.module, backbone.dimensions, backbone.adapted
+        self.fingerprint = backbone.fingerprint and f"{backbone.fingerprint}-tokens"
+        framed = backbone.tokenizer.encode("a")
+        inside = [place for place, special in enumerate(framed.special_tokens_mask) if not special]
+        self.before, self.after = framed.ids[: inside[0]], framed.ids[inside[-1] + 1 :]
+
+    def shape(self, content: str) -> int:
+        """All are of one length."""
+        return len(self.before) + 1 + len(self.after)
+
+    def collate(self, contents: Sequence[str]) -> dict[str, Tensor]:
+        """Each token in the frame that the tokenizer gives to a text, and a mask of ones; int64 [n, length]."""
+        input_ids = torch.tensor([[*self.before, int(content), *self.after] for content in contents])
+        return {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
 
 
 def train(
