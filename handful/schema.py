@@ -11,9 +11,9 @@ Positive = Annotated[float, Field(gt=0.0)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: frozen, and nothing but the keys it names. No key has a default."""
+    """A part of params.yaml: frozen, nothing but the keys it names, and finite numbers. No key has a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 def mistakes(error: ValidationError, name: str) -> str:

@@ -59,9 +59,42 @@ def test_one_row_per_class_is_refused_before_anything_is_drawn(values: dict) -> 
         parse(values, "params.yaml")
 
 
-def test_a_template_without_the_label_is_refused(values: dict) -> None:
-    values["augment"]["operations"] = [{"kind": "label_templates", "templates": ["hello"]}]
+@pytest.mark.parametrize("template", ["hello", "{label} or {label}", "{label} {name}", "{label} }", "{{label}"])
+def test_a_template_that_does_not_hold_the_label_once_and_no_other_braces_is_refused(
+    values: dict, template: str
+) -> None:
+    values["augment"]["operations"] = [{"kind": "label_templates", "templates": [template]}]
     with pytest.raises(ParameterError, match="exactly once"):
+        parse(values, "params.yaml")
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
+def test_what_is_infinite_or_no_number_is_refused(values: dict, number: float) -> None:
+    values["distill"]["temperature"] = number
+    values["select"]["filter"] = [{"column": "size", "minimum": None, "maximum": number}]
+    with pytest.raises(ParameterError, match="2 mistakes") as caught:
+        parse(values, "params.yaml")
+    assert "distill.temperature: Input should be a finite number" in str(caught.value)
+
+
+def test_bounds_between_which_nothing_lies_are_refused_with_both_values(values: dict) -> None:
+    values["validate"] |= {"minimum_size": 9, "maximum_size": 8}
+    values["select"]["filter"] = [{"column": "quality", "minimum": 0.5, "maximum": 0.25}]
+    with pytest.raises(ParameterError) as caught:
+        parse(values, "params.yaml")
+    assert "minimum_size is 9 and maximum_size 8" in str(caught.value)
+    assert "select.filter.0: Value error, minimum is 0.5 and maximum 0.25" in str(caught.value)
+
+
+def test_equal_bounds_are_in_order(values: dict) -> None:
+    values["validate"] |= {"minimum_size": 8, "maximum_size": 8}
+    values["select"]["filter"] = [{"column": "quality", "minimum": 0.5, "maximum": 0.5}]
+    assert parse(values, "params.yaml").select.filter[0].ends == (0.5, 0.5)
+
+
+def test_a_diffusion_that_would_spread_for_thousands_of_steps_is_refused(values: dict) -> None:
+    values["pretrain_transfer"]["candidates"][0]["self_training"]["diffusion"] = 0.999
+    with pytest.raises(ParameterError, match="diffusion"):
         parse(values, "params.yaml")
 
 

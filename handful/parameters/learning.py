@@ -53,6 +53,13 @@ class Bound(Section):
     minimum: float | None
     maximum: float | None
 
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> "Bound":
+        lowest, highest = self.ends
+        if lowest > highest:
+            raise ValueError(f"minimum is {lowest:g} and maximum {highest:g}: no row lies within")
+        return self
+
     @property
     def ends(self) -> tuple[float, float]:
         """Both bounds as numbers."""
@@ -178,7 +185,7 @@ class ClassBalancedSelfTraining(Section):
     epochs: Count
     minimum_steps: Count
     neighbours: Count
-    diffusion: Annotated[float, Field(ge=0.0, lt=1.0)]
+    diffusion: Annotated[float, Field(ge=0.0, le=0.95)]  # nearer to 1 it takes thousands of steps, and all rows agree
     surface_share: Annotated[float, Field(ge=0.0, lt=1.0)]
 
 

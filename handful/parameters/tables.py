@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from handful.schema import Count, Section, Share
 
@@ -102,3 +102,11 @@ class Validate(Section):
     minimum_rows_per_class: RowsOfClass
     maximum_share_quarantined: Annotated[float, Field(ge=0.0, le=1.0)]
     drift: Drift
+
+    @model_validator(mode="after")
+    def _sizes_are_in_order(self) -> "Validate":
+        if self.minimum_size > self.maximum_size:
+            raise ValueError(
+                f"minimum_size is {self.minimum_size} and maximum_size {self.maximum_size}: no row lies within"
+            )
+        return self

@@ -31,7 +31,7 @@ class ContextualReplacement(Section):
 
 
 class LabelTemplates(Section):
-    """Sentences made of a label's name: each template holds `{label}` once."""
+    """Sentences made of a label's name: each template holds `{label}` once, and no other braces."""
 
     kind: Literal["label_templates"]
     templates: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -39,7 +39,7 @@ class LabelTemplates(Section):
     @model_validator(mode="after")
     def _each_names_the_label(self) -> "LabelTemplates":
         for template in self.templates:
-            if template.count("{label}") != 1 or template.replace("{label}", "").count("{"):
+            if template.count("{label}") != 1 or set("{}") & set(template.replace("{label}", "")):
                 raise ValueError(f"template {template!r} must hold {{label}} exactly once and no other braces")
         return self
 
@@ -128,8 +128,8 @@ class LinearStudent(SparseLayer):
 class ConvolutionalStudent(SparseLayer):
     """That layer averaged with a convolution over the static token embeddings, stored in int8.
 
-    The convolution sees `width` tokens at a time. It learns in `epochs` passes over the rows, and in at least
-    `minimum_steps` steps.
+    The convolution sees `width` tokens at a time. It learns in `epochs` passes over the rows, or in as many more as
+    `minimum_steps` steps need, and ends sooner where the training loss no longer falls.
     """
 
     kind: Literal["convolutional"]
