@@ -7,7 +7,7 @@ MODALITIES = {"text": "handful.text", "image": "handful.image"}
 
 
 def part(modality: str, name: str) -> ModuleType:
-    """Return the module `name` (content, backbone, augmentation, teacher, student, prediction) of a modality.
+    """Return the module `name` (content, backbone, augmentation, student, prediction) of a modality.
 
     Imported on first use, so that predicting never loads what only training needs.
     """

@@ -24,7 +24,7 @@ class ImageTransform(Section):
 
 
 class CnnStudent(Section):
-    """A convolutional network of half the teacher's depth, exported to ONNX."""
+    """A convolution for each halving of the side, down to 3 or 4 pixels, and two more, exported to ONNX."""
 
     kind: Literal["cnn"]
     channels: Annotated[int, Field(ge=2, le=256)]
