@@ -1,12 +1,12 @@
 """What an evaluation found out about the student: its confusions, its surest mistakes, its calibration."""
 
 import base64
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from platform import python_version
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from handful.parameters.learning import Evaluate
 
 MOST_PAIRS, EXAMPLES_PER_PAIR, MOST_MISTAKES = 10, 2, 10
 FEWEST_ROWS = 2  # a pair confused once says little
-THUMBNAIL_PIXELS = 96
 PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
 
 
@@ -29,6 +28,7 @@ class Findings:
     `metrics` is metrics.json; `test` has the columns id, content, label, origin; `probabilities` [rows, classes] are
     the student's. `gate`, `crossvalidation`, `distillation`, `validation` and `drift` are the JSON documents of the
     earlier stages, `set_aside` the rows that ingest kept out, `training` the number of training rows of each kind.
+    `content` is the module of that name of the modality, which shows a row.
     """
 
     metrics: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Findings:
     set_aside: pd.DataFrame
     training: Mapping[str, int]
     versions: Mapping[str, str]
-    preview: Callable[[Any], str]
+    content: ModuleType
 
     @cached_property
     def labels(self) -> list[str]:
@@ -99,24 +99,14 @@ def surest_mistakes(findings: Findings) -> list[dict[str, Any]]:
 
 
 def _example(findings: Findings, row: int) -> dict[str, Any]:
-    """One test row for people: a thumbnail where the content is a picture, else its preview."""
+    """One test row for people: its preview, and a picture where the content is one."""
     record = findings.test.iloc[row]
+    picture = findings.content.picture(record["content"])
     return {
-        "text": findings.preview(record["content"]),
-        "picture": _thumbnail(record["content"]) if isinstance(record["content"], bytes) else None,
+        "text": findings.content.preview(record["content"]),
+        "picture": picture and "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
         "origin": record["origin"],
         "true": record["label"],
         "guessed": findings.guesses[row],
         "probability": float(findings.probabilities[row].max()),
     }
-
-
-def _thumbnail(content: bytes) -> str:
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        small = image.convert("RGBA" if "transparency" in image.info or image.mode in ("RGBA", "LA") else "RGB")
-    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    encoded = io.BytesIO()
-    small.save(encoded, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

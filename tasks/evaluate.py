@@ -102,7 +102,7 @@ def main(
         set_aside=storage.read_table(ingest / "set_aside.parquet"),
         training=storage.read_table(select / "training.parquet")["origin_kind"].value_counts().to_dict(),
         versions=versions(),
-        preview=part(parameters.modality, "content").preview,
+        content=part(parameters.modality, "content"),
     )
     _write(evaluation, findings, out)
 

@@ -1,10 +1,12 @@
 """What is found out about an image before it is used."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from handful.image import content
+from handful.image import content, prediction
 from tests.images import encoded, header_only, noise, stripes
 
 
@@ -121,6 +123,23 @@ def test_near_duplicates_are_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch)
 def test_nothing_duplicates_an_empty_table() -> None:
     assert content.near_duplicates([encoded(noise(8, 8))], [], 0.9).tolist() == [-1]
     assert content.near_duplicates([], [encoded(noise(8, 8))], 0.9).shape == (0,)
+
+
+def shown(image: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content.picture(image)))
+
+
+def test_a_picture_for_people_shows_what_a_classifier_is_given() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert shown(encoded(noise(12, 4), exif=exif)).size == (4, 12)
+    ramp = encoded(Image.fromarray(np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)))
+    assert np.array_equal(shown(ramp), prediction.decode(ramp))
+    assert len(np.unique(np.asarray(shown(ramp)))) > 50
+
+
+def test_a_picture_for_people_is_small() -> None:
+    assert shown(encoded(noise(192, 384, "RGB"))).size == (48, 96)
 
 
 def test_the_preview_is_one_line_for_whole_and_for_broken_images() -> None:

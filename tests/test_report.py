@@ -17,6 +17,7 @@ from PIL import Image
 from handful import report
 from handful.comparison import Rival
 from handful.findings import Findings
+from handful.image import content
 from tests.toy_findings import leaning, toy
 
 HOSTILE = """"'><script>alert(1)</script><img src=http://127.0.0.1:{port}/x onerror=alert(1)>{{{{ 7 * 7 }}}}</title>"""
@@ -60,7 +61,7 @@ def images() -> Findings:
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(picture, "PNG")
     names = ["0", "1"]
     truth = [names[row % 2] for row in range(40)]
-    return toy(truth, names, [picture.getvalue()] * 40, leaning(truth, names, 0.0, 1), preview=lambda _: "8×8 pixels")
+    return toy(truth, names, [picture.getvalue()] * 40, leaning(truth, names, 0.0, 1), content=content)
 
 
 @pytest.mark.parametrize("classes", [2, 12, 77, 150])
@@ -100,7 +101,7 @@ def test_a_large_picture_is_shown_small() -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (900, 600, 3), dtype=np.uint8)).save(noise, "JPEG")
     truth = ["0", "1"] * 10
     probabilities = leaning(truth, ["0", "1"], 0.0, 1)
-    findings = toy(truth, ["0", "1"], [noise.getvalue()] * 20, probabilities, preview=lambda _: "600×900 pixels")
+    findings = toy(truth, ["0", "1"], [noise.getvalue()] * 20, probabilities, content=content)
     assert len(report.html(findings)) < 20 * len(noise.getvalue()) / 10
 
 

@@ -52,6 +52,10 @@ def test_a_preview_is_one_short_line() -> None:
     assert len(content.preview("word " * 100)) == 80
 
 
+def test_a_text_has_no_picture() -> None:
+    assert content.picture("a") is None
+
+
 def test_a_near_duplicate_is_found_across_case_punctuation_and_one_typo() -> None:
     references = ["What is the weather like in Lisbon today?", "I was charged twice for the same order last week"]
     texts = [

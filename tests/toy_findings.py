@@ -1,6 +1,7 @@
 """Findings of a small made-up evaluation, for the tests of what is told about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from handful import metrics
 from handful.comparison import Rival, compare, decide
 from handful.findings import Findings
 from handful.parameters.learning import Evaluate
+from handful.text import content as text
 
 PARAMETERS = Evaluate.model_validate(
     {"bootstrap_samples": 200, "confidence_level": 0.95, "calibration_bins": 10, "latency_rows": 8}
@@ -67,7 +69,7 @@ def toy(
     probabilities: np.ndarray | None = None,
     origin: str = "test.csv row",
     reason: str = "It does not help on the labelled rows.",
-    preview: Callable[[Any], str] = str,
+    content: ModuleType = text,
     rival: Rival | None = None,
 ) -> Findings:
     """Findings over these test rows; without `probabilities`, the student is right on most of them."""
@@ -121,5 +123,5 @@ def toy(
         set_aside=pd.DataFrame({"table": ["unlabelled"], "origin": [origin], "reason": [reason]}),
         training={"labelled": 9, "augmented": 8},
         versions={"handful": "0.1.0"},
-        preview=preview,
+        content=content,
     )

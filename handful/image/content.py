@@ -1,6 +1,7 @@
 """What an image is as data: whether it is usable, its name, its size, its near-duplicates."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from handful.errors import DataError
 from handful.image import prediction
 
 THUMBNAIL_PIXELS = 16
+PICTURE_PIXELS = 96
 BLOCK_ROWS = 2048
 
 
@@ -80,6 +82,15 @@ def preview(content: bytes) -> str:
             return f"{image.format} {image.width}x{image.height}, {len(content)} bytes"
     except Exception:  # decoders raise whatever they trip over
         return f"unreadable, {len(content)} bytes"
+
+
+def picture(content: bytes) -> bytes:
+    """A small PNG for people, of the same pixels that a classifier is given."""
+    small = prediction.decode(content)
+    small.thumbnail((PICTURE_PIXELS, PICTURE_PIXELS))
+    encoded = io.BytesIO()
+    small.save(encoded, format="PNG")
+    return encoded.getvalue()
 
 
 def written(content: bytes) -> str:
