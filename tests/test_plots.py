@@ -32,6 +32,14 @@ def test_only_mistakes_are_orange(tmp_path: Path) -> None:
     assert orange(tmp_path / "wrong.png") > 1000
 
 
+@pytest.mark.parametrize(("classes", "named"), [(100, True), (101, False)])
+def test_names_are_drawn_only_while_they_can_be_read(tmp_path: Path, classes: int, named: bool) -> None:
+    counts = np.eye(classes, dtype=int)
+    for name in ("a", "b"):
+        plots.plot_confusion(counts, [name] * classes, tmp_path / f"{name}.png")
+    assert ((tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()) == named
+
+
 def test_labels_of_any_script_or_with_dollar_signs_are_drawn(tmp_path: Path) -> None:
     names = ["退款", "$x_{", "two\nlines", "a" * 300]
     plots.plot_confusion(np.ones((4, 4), dtype=int), names, tmp_path / "a.png")
