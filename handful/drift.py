@@ -15,6 +15,7 @@ from handful.profile import BINS_PER_OCTAVE, DECIMALS, TABLES, Profile
 # What two samples of the same source exceed once in a thousand times is no drift, however tight the bound.
 CHANCE = 0.001
 DRAWS = 10_000
+BLOCKS = 100  # of the draws, so that few of them are held twice
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,11 @@ def _labels(current: Profile, reference: Profile, bound: float, seed: int) -> Ch
     change = shares[0] - shares[1]
     most = int(np.abs(change).argmax())
     generator = np.random.default_rng(seed)
-    drawn = [generator.multinomial(size, counts.sum(axis=0) / rows.sum(), DRAWS) / size for size in rows]
-    by_chance = np.quantile(np.abs(drawn[0] - drawn[1]).sum(axis=1) / 2, 1 - CHANCE)
+    together = counts.sum(axis=0) / rows.sum()
+    drawn = np.array_split(generator.multinomial(rows[0], together, DRAWS), BLOCKS)
+    others = (generator.multinomial(rows[1], together, len(block)) for block in drawn)
+    apart = [np.abs(block / rows[0] - other / rows[1]).sum(axis=1) for block, other in zip(drawn, others, strict=True)]
+    by_chance = np.quantile(np.concatenate(apart) / 2, 1 - CHANCE)
     what = f"{names[most]} had {100 * shares[1][most]:.1f} % of the rows, now {100 * shares[0][most]:.1f} %"
     return _check("labels", "labelled", float(np.abs(change).sum() / 2), float(by_chance), bound, what)
 

@@ -93,6 +93,21 @@ def test_the_same_data_lie_at_no_distance(sample: Sample) -> None:
     assert sample.found(sample.labelled, sample.pool) == set()
 
 
+def test_chance_drawn_in_blocks_is_chance_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = {"format": 1, "modality": "text", "test": "", "sizes": {}, "backbone": None, "embeddings": {}}
+    now, before = (
+        Profile.model_validate({**empty, "labels": {f"{n}": 3 + n * step % 7 for n in range(40)}}) for step in (2, 3)
+    )
+    in_blocks = drift._labels(now, before, 0.1, seed=5)
+    monkeypatch.setattr(drift, "BLOCKS", 1)
+    assert drift._labels(now, before, 0.1, seed=5) == in_blocks
+    generator = np.random.default_rng(5)
+    counts = np.array([[3 + n * step % 7 for n in sorted(range(40), key=str)] for step in (2, 3)])
+    drawn = [generator.multinomial(row.sum(), counts.sum(0) / counts.sum(), drift.DRAWS) / row.sum() for row in counts]
+    whole = np.quantile(np.abs(drawn[0] - drawn[1]).sum(axis=1) / 2, 1 - drift.CHANCE)
+    assert in_blocks.by_chance == round(float(whole), profile.DECIMALS)
+
+
 def test_a_class_that_vanished_is_found_and_named(texts: Sample) -> None:
     without = texts.labelled[texts.labelled["label"] != "cancel_order"]
     assert texts.found(without, texts.pool) == {("classes", "labelled")}
