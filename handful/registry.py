@@ -1,6 +1,7 @@
 """The registry: which students were made, and which of them is at prod, as git tags that gto writes and DVC reads."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from handful.errors import MissingExtraError, RegistryError
 
 ARTIFACT, STAGE = "student", "prod"
+NUMBERED = re.compile(rf"{ARTIFACT}@v(\d+)")
 TAGS = [f"refs/tags/{ARTIFACT}{mark}*:refs/tags/{ARTIFACT}{mark}*" for mark in "@#"]
 # Whatever a person's settings say, tags that origin does not know stay: they may be versions that are yet to be pushed.
 FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "origin")
@@ -39,11 +41,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Registry:
-    """The registry of one repository as its tags say, oldest first; `line` is what a rollback goes back along."""
+    """The registry of one repository as its tags say, oldest first; `line` is what a rollback goes back along.
+
+    `told` is the version of the last tag on prod, from which DVC takes what it gives out even if the version is gone.
+    """
 
     versions: list[Version]
     assignments: list[Assignment]
     line: list[str]
+    told: str | None
     changed: datetime | None
 
     @property
@@ -93,10 +99,12 @@ def read(root: Path) -> Registry:
         for event in events
         if event.event == "registration" and event.version not in gone
     ]
-    moves = [event for event in events if getattr(event, "stage", None) == STAGE and event.version not in gone]
-    assignments, line = _follow(moves)
+    moves = [event for event in events if getattr(event, "stage", None) == STAGE]
+    there = {version.name for version in versions}  # not one whose tag was deleted, nor one that is deregistered
+    assignments, line = _follow(move for move in moves if move.version in there)
+    told = moves[-1].version if moves else None
     changed = events[-1].created_at if events else None
-    return Registry(sorted(versions, key=lambda version: _number(version.name)), assignments, line, changed)
+    return Registry(sorted(versions, key=lambda version: _number(version.name)), assignments, line, told, changed)
 
 
 def _follow(moves: Iterable[Any]) -> tuple[list[Assignment], list[str]]:
@@ -118,9 +126,10 @@ def register(root: Path, revision: str) -> Version:
     registry = read(root)
     known = registry.made_by(revision)
     if known is None:
-        number = _number(registry.newest.name)[0] + 1 if registry.newest else 1
         with _gto(root) as gto, _after(registry):
-            gto.register(ARTIFACT, revision, version=f"v{number}.0.0", simple=True)
+            # Of all tags, for a number is given out once: a version may be gone, and a person's own tag is no version.
+            taken = [int(found[1]) for tag in gto.scm.list_tags() if (found := NUMBERED.match(tag))]
+            gto.register(ARTIFACT, revision, version=f"v{max(taken, default=0) + 1}.0.0", simple=True)
     return known or read(root).versions[-1]
 
 
@@ -153,7 +162,7 @@ def roll_back(root: Path, name: str | None) -> Version:
 
 
 def _assign(root: Path, registry: Registry, version: Version) -> Version:
-    if version == registry.champion:
+    if version == registry.champion and version.name == registry.told:
         raise RegistryError(f"{version.name} is at prod already; nothing was changed.")
     with _gto(root) as gto, _after(registry):
         # Without force, gto would not let a version return to where it has been.

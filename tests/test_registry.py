@@ -103,6 +103,33 @@ def test_what_people_do_by_gto_itself_is_understood(root: Path) -> None:
     assert at_prod(root) == "v2.0.0"
 
 
+def test_a_number_that_any_tag_bears_is_not_given_out_again(root: Path) -> None:
+    for _ in range(2):
+        add_version(root, 0.5)
+    gto = str(Path(sys.executable).with_name("gto"))
+    subprocess.run([gto, "deprecate", "student", "v2.0.0"], cwd=root, check=True)
+    assert add_version(root, 0.5) == "v3.0.0"
+    git(root, "tag", "student@v4.0.0")
+    assert add_version(root, 0.5) == "v5.0.0"
+
+
+def test_a_version_whose_tag_somebody_deleted_at_prod_leaves_a_way_out(root: Path) -> None:
+    for _ in range(3):
+        add_version(root, 0.5)
+    for name in ("v1", "v2"):
+        registry.promote(root, name)
+    git(root, "tag", "--delete", "student@v2.0.0")
+    assert (at_prod(root), len(list(history.lines(root)))) == ("v1.0.0", 3)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=root, check=True)
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:  # which gave out the deleted one until now
+        registry.roll_back(root, "v1")
+        assert repo.artifacts.get_rev("student", stage="prod") == registry.read(root).find("v1").revision
+    registry.promote(root, "v3")
+    assert registry.roll_back(root, None).name == "v1.0.0"
+
+
 def test_mistakes_say_what_there_is(root: Path, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="no git repository"):
         registry.read(tmp_path)
