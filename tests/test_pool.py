@@ -52,6 +52,7 @@ def test_validate_keeps_every_row_of_a_large_pool_and_sums_up_those_drawn(tmp_pa
         table = pd.DataFrame(rows, columns=["id", "content", "label", "key", "origin"]).astype("str")
         table = table.assign(key=pd.Series(None, index=table.index, dtype="str"))
         storage.write_table(table, tmp_path / "ingest" / f"{name}.parquet")
+    storage.write_table(table[:0].assign(table=table["origin"]), tmp_path / "ingest" / "set_aside.parquet")
     (tmp_path / "champion").mkdir()
     given = parameters.parse(values, "here")
     validate(given, tmp_path / "ingest", tmp_path / "champion", tmp_path / "rows", tmp_path / "drift.json")
