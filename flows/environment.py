@@ -35,6 +35,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_API_URL": f"{server}/api",
         "PREFECT_SERVER_API_PORT": str(urlsplit(server).port or 443),  # without one it is not for us to start
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": server,  # by default any page may read; flows/serve.py does the rest
         # The browser calls the address from which it has the dashboard: it may be on another machine.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),

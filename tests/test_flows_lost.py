@@ -1,11 +1,14 @@
-"""Runs whose process died, on a real server."""
+"""Runs whose process died, and those that a page from elsewhere would start, on a real server."""
 
+import urllib.request
 from collections.abc import Iterator
+from urllib.error import HTTPError
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State, StateType
+from prefect.settings import PREFECT_API_URL
 from running import server
 
 from flows.lost import resume_night, settle_runs
@@ -27,6 +30,19 @@ def begin(deployment: str, state: StateType, name: str | None = None) -> None:
     with get_client(sync_client=True) as client:
         run = client.create_flow_run_from_deployment(deployment)
         client.set_flow_run_state(run.id, State(type=state, name=name), force=True)
+
+
+def call(path: str, method: str, **headers: str) -> int:
+    """Call the server as a browser does; return the status of its answer."""
+    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = b"{}" if method == "POST" else None
+    request = urllib.request.Request(f"{PREFECT_API_URL.value()}/{path}", body, told, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
 
 
 def states() -> list[str]:
@@ -62,3 +78,13 @@ def test_nights_that_did_nothing_meanwhile_do_not_count(deployment: str) -> None
     assert states()[:4] == ["CANCELLED", "COMPLETED", "CRASHED", "COMPLETED"]
     resume_night()
     assert states()[:2] == ["SCHEDULED", "CANCELLED"]
+
+
+def test_a_page_from_elsewhere_starts_nothing_and_the_dashboard_may(deployment: str) -> None:
+    before, start = states(), f"deployments/{deployment}/create_flow_run"
+    assert call(start, "POST", origin="http://evil.example", content_type="text/plain") == 403
+    asked = {"access_control_request_method": "POST", "access_control_request_headers": "content-type"}
+    assert call(start, "OPTIONS", origin="http://evil.example", **asked) == 400
+    assert states() == before
+    own = PREFECT_API_URL.value().removesuffix("/api")
+    assert call("flow_runs/count", "POST", origin=own, content_type="application/json") == 200

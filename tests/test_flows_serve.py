@@ -1,8 +1,10 @@
-"""What flows/serve.py changes in Prefect's server: two transactions that read and then write wait for each other."""
+"""What flows/serve.py changes in Prefect's server: transactions that wait for each other, and pages from elsewhere."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from flows import serve
@@ -58,3 +60,50 @@ async def pages(database: Path) -> list[int]:
 
 def test_no_connection_keeps_more_pages_than_sqlite_would(tmp_path: Path) -> None:
     assert asyncio.run(pages(tmp_path / "prefect.db")) == [-2000, -2000, -2000]
+
+
+def scope(kind: str = "http", method: str = "POST", **headers: str) -> dict[str, Any]:
+    """What a request to http://10.0.0.5:4200 is to the server."""
+    told = {"host": "10.0.0.5:4200", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    raw = [(name.encode(), value.encode()) for name, value in told.items()]
+    return {"type": kind, "method": method, "headers": raw}
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "http://10.0.0.5:8000"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site", "origin": "http://10.0.0.5:4200"},
+    ],
+)
+def test_pages_from_elsewhere_can_neither_change_anything_nor_listen(kind: str, headers: dict[str, str]) -> None:
+    said = list[dict[str, Any]]()
+
+    async def app(*_: Any) -> None:
+        raise AssertionError("it was asked")
+
+    async def say(message: Any) -> None:
+        said.append(message)
+
+    asyncio.run(serve.for_own_pages(app)(scope(kind, **headers), None, say))
+    assert said[0].get("status", said[0].get("code")) in (403, 1008)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        scope(),  # a worker, or curl
+        scope(origin="http://10.0.0.5:4200"),
+        scope("websocket", origin="http://10.0.0.5:4200"),
+        scope(origin="https://prefect.example", sec_fetch_site="same-origin"),  # a proxy with TLS in front
+        scope(method="GET", sec_fetch_site="cross-site"),  # a link
+        scope(method="OPTIONS", origin="http://evil.example"),  # CORS answers it
+        {"type": "lifespan"},
+    ],
+)
+def test_the_dashboard_wherever_it_was_opened_and_programs_are_answered(asked: dict[str, Any]) -> None:
+    assert not serve.is_foreign(asked)
