@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import certifi
 
 from flows.access import Access
+from flows.server import without_proxy
 
 END_OF_CERTIFICATE = "-----END CERTIFICATE-----\n"
 
@@ -29,6 +30,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(root),
+        **without_proxy(server),
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         **access.settings(),

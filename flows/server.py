@@ -1,9 +1,11 @@
 """A server from outside: what starts it, whether its place is free, whether it answers, and its error if not."""
 
+import os
 import socket
 import urllib.request
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # What Python is told to start, by its place: it works in a folder that need not hold this code.
 SERVE = ("-P", str(Path(__file__).with_name("serve.py")), "server", "start")
@@ -29,8 +31,17 @@ def require_free(address: str, port: int) -> None:
 
 def answers(url: str) -> bool:
     """Tell whether a server is ready there. Prefect answers this one question to those without a password too."""
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy for the web does not know it
     try:
-        with urllib.request.urlopen(f"{url}/api/health", timeout=5) as response:
+        with directly.open(f"{url}/api/health", timeout=5) as response:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def without_proxy(url: str) -> dict[str, str]:
+    """Return the variables by which programs reach the server as `answers` does, and whom else they reached so."""
+    names = ("no_proxy", "NO_PROXY")  # some programs heed the one, some the other
+    known = [one.strip() for name in names for one in os.environ.get(name, "").split(",") if one.strip()]
+    hosts = dict.fromkeys([*known, str(urlsplit(url).hostname)])
+    return dict.fromkeys(names, "*" if "*" in known else ",".join(hosts))

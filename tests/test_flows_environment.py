@@ -2,15 +2,30 @@
 
 import os
 import ssl
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows import environment
 from flows.access import read_access
+from flows.server import answers
 
 AUTHORITIES = "PREFECT_API_SSL_CERT_FILE"
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A server that is ready."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +43,33 @@ def test_what_is_set_for_another_prefect_is_left_out(tmp_path: Path) -> None:
     assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:4242/api"
     assert "PREFECT_PROFILE" not in os.environ
     assert os.environ["HOME"] == "/home/me"
+
+
+@pytest.mark.parametrize(
+    ("kept", "whole"),
+    [
+        ({}, "127.0.0.1"),
+        ({"no_proxy": "", "NO_PROXY": "corp.example, 10.0.0.1"}, "corp.example,10.0.0.1,127.0.0.1"),
+        ({"no_proxy": "127.0.0.1", "NO_PROXY": "corp.example"}, "127.0.0.1,corp.example"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_a_proxy_is_not_asked_for_the_server_and_is_for_whom_it_was(
+    tmp_path: Path, kept: dict[str, str], whole: str
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
+    os.environ |= {"http_proxy": "http://127.0.0.1:9", **kept}
+    enter(tmp_path, "http://127.0.0.1:4242")
+    assert (os.environ["no_proxy"], os.environ["NO_PROXY"]) == (whole, whole)
+    assert os.environ["http_proxy"] == "http://127.0.0.1:9"
+
+
+def test_a_server_is_asked_directly_before_its_environment_is_entered() -> None:
+    os.environ |= {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert answers(f"http://127.0.0.1:{server.server_port}")
 
 
 def test_a_client_over_http_loads_one_authority(tmp_path: Path) -> None:
