@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import certifi
 
 from flows.access import Access
+from flows.place import home
 from flows.server import without_proxy
 
 END_OF_CERTIFICATE = "-----END CERTIFICATE-----\n"
@@ -23,7 +24,7 @@ def enter(root: Path, server: str, access: Access) -> None:
     """
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
-    home = root / ".prefect"
+    kept = home(root)
     os.environ |= {
         "DO_NOT_TRACK": "1",
         "DVC_NO_ANALYTICS": "1",
@@ -31,8 +32,11 @@ def enter(root: Path, server: str, access: Access) -> None:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONPATH": str(root),
         **without_proxy(server),
-        "PREFECT_HOME": str(home),
+        "PREFECT_HOME": str(kept),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # What is not set here may be set by a file named .env in the clone, which Prefect reads too.
+        "PREFECT_API_KEY": "",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{kept}/prefect.db",
         **access.settings(),
         "PREFECT_API_URL": f"{server}/api",
         "PREFECT_SERVER_API_PORT": str(urlsplit(server).port or 443),  # without one it is not for us to start
@@ -40,7 +44,7 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": server,  # by default any page may read; flows/serve.py does the rest
         # The browser calls the address from which it has the dashboard: it may be on another machine.
         "PREFECT_SERVER_UI_API_URL": "/api",
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(kept / "ui"),
         # The pages of the second dashboard load a tracker from elsewhere, whatever is set; those of the first do not.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # Prefect allows no shorter time; flows/automations.py listens
@@ -49,20 +53,19 @@ def enter(root: Path, server: str, access: Access) -> None:
         "PREFECT_WORKER_QUERY_SECONDS": "1",
     }
     if urlsplit(server).scheme == "http":
-        os.environ["PREFECT_API_SSL_CERT_FILE"] = str(_one_authority(home))
+        os.environ["PREFECT_API_SSL_CERT_FILE"] = str(_one_authority(kept))
 
 
-def _one_authority(home: Path) -> Path:
+def _one_authority(folder: Path) -> Path:
     """Return a file with the first of the web's certificate authorities alone, for clients that need none.
 
     Each of Prefect's clients loads all authorities that it is told of into memory of its own, over http too: it takes
     60 ms, and leaves so much behind that the workers grew by 29 % in forty nights.
     """
-    file = home / "authority.pem"
+    file = folder / "authority.pem"
     if not file.exists():
-        home.mkdir(exist_ok=True)
         first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition(END_OF_CERTIFICATE)
-        with NamedTemporaryFile("w", dir=home, encoding="utf-8", delete=False) as unfinished:
+        with NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as unfinished:
             unfinished.write(first + end)
         Path(unfinished.name).replace(file)  # several may be the first at once
     return file

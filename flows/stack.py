@@ -10,6 +10,7 @@ import psutil
 
 from flows import environment
 from flows.access import Access
+from flows.place import home
 from flows.processes import find_process, marked, recall, record, stop_family
 from flows.server import answers
 
@@ -56,7 +57,7 @@ class Stack:
 
     def start(self, name: str, *command: str, **variables: str) -> None:
         """Start a Python that outlives this one, and record it before anything else happens."""
-        self.file.parent.mkdir(exist_ok=True)
+        home(self.root)
         settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
         settings["env"] = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
         with self.log(name).open("a") as log:  # what is there may tell why the one before ended

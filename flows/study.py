@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from flows.commands import git
 from flows.experiment import Experiment
-from flows.night import HOME
+from flows.place import home
 from flows.plan import Sweep
 from flows.space import SweepError, distribution
 from flows.values import PARAMS, look_up
@@ -24,9 +24,8 @@ class Study:
 
     def __init__(self, root: Path, sweep: Sweep) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        (root / HOME).mkdir(exist_ok=True)
         self.sweep = sweep
-        file, goal = f"sqlite:///{root / HOME / 'sweep.db'}", GOALS[sweep.objective]
+        file, goal = f"sqlite:///{home(root) / 'sweep.db'}", GOALS[sweep.objective]
         self.known = optuna.create_study(storage=file, study_name=sweep.name, direction=goal, load_if_exists=True)
 
     def begin(self, root: Path) -> None:

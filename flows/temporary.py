@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows import environment
 from flows.access import LOOPBACK, read_access
+from flows.place import home
 from flows.process_group import Limits, process_group
 from flows.server import SERVE, UpError, answers
 from flows.stack import Stack
@@ -31,8 +32,7 @@ def temporary_server(url: str, root: Path) -> Iterator[Callable[[], None]]:
 
     Prefect could do this by itself, but it would load the whole server into this process too, which takes longer.
     """
-    log = root / ".prefect" / "server.log"
-    log.parent.mkdir(exist_ok=True)
+    log = home(root) / "server.log"
     command = [sys.executable, *SERVE]
     with (
         log.open("w") as said,

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows import git_locks, origin, stage_locks
 from flows.commands import CommandError, git
 from flows.night import HOME, Night
+from flows.place import home
 
 
 def only_night(root: Path) -> AbstractContextManager[bool]:
@@ -19,8 +20,7 @@ def only_night(root: Path) -> AbstractContextManager[bool]:
 @contextmanager
 def only_one(root: Path, what: str) -> Iterator[bool]:
     """Hold a lock of the clone and say whether we got it. It cannot outlive this process, however that ends."""
-    (root / HOME).mkdir(exist_ok=True)
-    with (root / HOME / f"{what}.lock").open("w") as lock:
+    with (home(root) / f"{what}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

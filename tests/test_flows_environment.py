@@ -1,4 +1,4 @@
-"""The environment of a clone: nothing of another Prefect in it, and no more authorities than its clients need."""
+"""The environment of a clone: nothing of another Prefect, no proxy, few authorities, and all of it private."""
 
 import os
 import ssl
@@ -13,6 +13,7 @@ import pytest
 from flows import environment
 from flows.access import read_access
 from flows.server import answers
+from flows.worktree import only_one
 
 AUTHORITIES = "PREFECT_API_SSL_CERT_FILE"
 
@@ -43,6 +44,32 @@ def test_what_is_set_for_another_prefect_is_left_out(tmp_path: Path) -> None:
     assert os.environ["PREFECT_API_URL"] == "http://127.0.0.1:4242/api"
     assert "PREFECT_PROFILE" not in os.environ
     assert os.environ["HOME"] == "/home/me"
+
+
+def test_a_file_of_settings_for_another_prefect_in_the_clone_is_overruled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import Settings
+
+    lines = ["PREFECT_API_KEY=theirs", "PREFECT_SERVER_DATABASE_CONNECTION_URL=sqlite+aiosqlite:////elsewhere.db"]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    enter(tmp_path, "http://127.0.0.1:4242")
+    found = Settings()
+    assert found.api.key.get_secret_value() == ""
+    kept = found.server.database.connection_url.get_secret_value()
+    assert kept == f"sqlite+aiosqlite:///{tmp_path}/.prefect/prefect.db"
+
+
+def test_nobody_else_on_the_machine_may_look_into_what_is_kept(tmp_path: Path) -> None:
+    for root in (old := tmp_path / "old", tmp_path / "new", tmp_path / "entered"):
+        root.mkdir()
+    (old / ".prefect").mkdir(mode=0o755)  # as an earlier version made it
+    for root in (old, tmp_path / "new"):
+        with only_one(root, "night"):
+            pass
+    enter(tmp_path / "entered", "https://prefect.example")
+    assert {folder.stat().st_mode & 0o777 for folder in tmp_path.glob("*/.prefect")} == {0o700}
 
 
 @pytest.mark.parametrize(
