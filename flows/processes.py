@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 
 GRACE_SECONDS = 10.0
-CLOCK_SECONDS = 2.0  # times of start are reckoned from the clock, which may be set right meanwhile
+BOOT = Path("/proc/sys/kernel/random/boot_id")  # of Linux
 
 
 def record(state: dict[str, Any], file: Path) -> None:
@@ -26,11 +26,19 @@ def recall(file: Path) -> dict[str, Any]:
         return {"processes": []}
 
 
-def find_process(pid: int, started: float) -> psutil.Process | None:
+def started_at(pid: int) -> str:
+    """Say when the process with this id was started, in ticks since a boot: the clock may be set right meanwhile."""
+    if not BOOT.exists():
+        return str(psutil.Process(pid).create_time())
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # from the third on
+    return f"{fields[22 - 3]} of {BOOT.read_text().strip()}"
+
+
+def find_process(pid: int, started: str) -> psutil.Process | None:
     """Return the process that had this id at that time, or None if it is gone: its id may be another's by now."""
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         process = psutil.Process(pid)
-        if abs(process.create_time() - started) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE:
+        if started_at(pid) == started and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
 

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 SERVE = ("-P", str(Path(__file__).with_name("serve.py")), "server", "start")
 # Of glibc: without it each of its threads has a heap of its own, full of holes that no other one may use.
 ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
 
 class UpError(Exception):
@@ -37,6 +40,16 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)
     except OSError:
         return False
+
+
+def answers_in_time(url: str, lives: Callable[[], bool]) -> bool:
+    """Wait until a server that lives is ready there, and tell whether it was before it died or the time was over."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while lives() and time.monotonic() < deadline:
+        if answers(url):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def without_proxy(url: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ import psutil
 from flows import environment
 from flows.access import Access
 from flows.place import home
-from flows.processes import find_process, marked, recall, record, stop_family
-from flows.server import answers
+from flows.processes import find_process, marked, recall, record, started_at, stop_family
+from flows.server import answers_in_time
 
 SERVER = "server"
 MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
@@ -45,9 +45,9 @@ class Stack:
         return {name: process for name, process in found.items() if process is not None}
 
     def is_up(self) -> bool:
-        """Tell whether the server lives and answers, however it stands with the workers."""
+        """Tell whether the server lives and answers, be it late: it may have much to do. The workers do not matter."""
         # Without the settings, an earlier version of this file has started it, and it is to be started anew.
-        return "settings" in self.state and SERVER in self.running() and answers(self.url)
+        return "settings" in self.state and answers_in_time(self.url, lambda: SERVER in self.running())
 
     def forget_dead(self) -> None:
         """Forget the processes that have died, so that they are started again. A night under way is left alone."""
@@ -62,7 +62,7 @@ class Stack:
         settings["env"] = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
         with self.log(name).open("a") as log:  # what is there may tell why the one before ended
             process = subprocess.Popen((sys.executable, *command), stdout=log, stderr=subprocess.STDOUT, **settings)
-        self.state["processes"].append([name, process.pid, psutil.Process(process.pid).create_time()])
+        self.state["processes"].append([name, process.pid, started_at(process.pid)])
         record(self.state, self.file)
 
     def log(self, name: str) -> Path:

@@ -4,7 +4,6 @@ import atexit
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,10 +12,8 @@ from flows import environment
 from flows.access import LOOPBACK, read_access
 from flows.place import home
 from flows.process_group import Limits, process_group
-from flows.server import SERVE, UpError, answers
+from flows.server import SERVE, UpError, answers_in_time
 from flows.stack import Stack
-
-WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
 
 def free_address() -> str:
@@ -40,11 +37,8 @@ def temporary_server(url: str, root: Path) -> Iterator[Callable[[], None]]:
     ):
 
         def wait() -> None:
-            deadline = time.monotonic() + WAIT_SECONDS
-            while not answers(url):
-                if time.monotonic() > deadline or server.poll() is not None:
-                    raise UpError(f"The temporary server did not come up. It last said:\n{log.read_text()[-2000:]}")
-                time.sleep(0.1)
+            if not answers_in_time(url, lambda: server.poll() is None):
+                raise UpError(f"The temporary server did not come up. It last said:\n{log.read_text()[-2000:]}")
 
         yield wait
 

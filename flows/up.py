@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from flows import environment
 from flows.access import read_access
 from flows.graph import Stage, read_stages
-from flows.server import ONE_HEAP, SERVE, UpError, answers, require_free
+from flows.server import ONE_HEAP, SERVE, WAIT_SECONDS, UpError, answers, require_free
 from flows.stack import SERVER, Stack
 
 if TYPE_CHECKING:
     from flows.rules import Rules
-
-WAIT_SECONDS = 300.0  # on a machine with much else to do; one that has died is not waited for
 
 
 def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
@@ -26,12 +24,13 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
     What is up keeps its port, whatever `port` says. The answer is whether it was up with the settings of now.
     """
     access, stages = read_access(root), read_stages(root)  # mistakes show before anything starts or stops
-    port = stack.state["port"] if stack.is_up() else port
+    is_up = stack.is_up()
+    port = stack.state["port"] if is_up else port
     environment.enter(root, f"http://{access.reached_at}:{port}", access)
     from flows.rules import read_rules  # Prefect reads its settings when it is imported
 
     rules = read_rules(root)
-    if stack.is_up() and stack.obeys(access):
+    if is_up and stack.obeys(access):
         stack.forget_dead()
         _register(stack, stages, rules, elsewhere)
         return True

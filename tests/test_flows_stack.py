@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import psutil
 import pytest
 from running import flows
 
-from flows.processes import recall, record
-from flows.stack import MARK, Stack
+from flows import server
+from flows.processes import recall, record, started_at
+from flows.stack import MARK, SERVER, Stack
 from flows.worktree import only_one
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -23,8 +25,8 @@ def stack(tmp_path: Path) -> Iterator[tuple[Stack, "subprocess.Popen[bytes]"]]:
     (tmp_path / ".prefect").mkdir()
     stack = Stack(tmp_path)
     with subprocess.Popen(SLEEP, env=os.environ | {MARK: str(stack.file)}) as process:
-        started = psutil.Process(process.pid).create_time()
-        stack.state["processes"] = [["worker-flow", process.pid, started], ["worker-gpu", process.pid, started - 60]]
+        started = started_at(process.pid)
+        stack.state["processes"] = [["worker-flow", process.pid, started], ["worker-gpu", process.pid, "earlier"]]
         record(stack.state, stack.file)
         yield stack, process
         process.kill()
@@ -39,6 +41,28 @@ def test_only_the_dead_are_forgotten_and_those_that_live_are_left_alone(
     assert stack[1].poll() is None
 
 
+def test_a_clock_that_is_set_right_after_the_start_loses_no_process(
+    stack: tuple[Stack, "subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + 3600)
+    assert Stack(stack[0].root).running().keys() == {"worker-flow"}
+
+
+@pytest.mark.parametrize(("seconds", "in_time"), [(300.0, True), (0.3, False)])
+def test_a_server_that_lives_is_asked_until_it_answers_and_not_for_ever(
+    stack: tuple[Stack, "subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch, seconds: float, in_time: bool
+) -> None:
+    answers = chain([False] * 5, repeat(True))
+    monkeypatch.setattr(server, "WAIT_SECONDS", seconds)
+    monkeypatch.setattr(server, "answers", lambda url: next(answers))
+    up = stack[0]
+    up.state |= {"settings": "", "address": "127.0.0.1", "port": 4242}
+    assert not up.is_up()  # there is no server in it, and nobody is waited for
+    up.state["processes"][0][0] = SERVER
+    assert up.is_up() == in_time
+
+
 def test_a_damaged_record_hides_no_process(stack: tuple[Stack, "subprocess.Popen[bytes]"]) -> None:
     stack[0].file.write_text("")
     assert Stack(stack[0].root).running() == {}
@@ -49,11 +73,11 @@ def test_a_damaged_record_hides_no_process(stack: tuple[Stack, "subprocess.Popen
 
 def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
     file = tmp_path / "stack.json"
-    record({"processes": [["server", 1, 2.0]]}, file)
+    record({"processes": [["server", 1, "then"]]}, file)
     file.with_suffix(".unfinished").mkdir()  # as a full disk would, it lets nothing be written
     with pytest.raises(OSError, match="unfinished"):
         record({"processes": []}, file)
-    assert recall(file) == {"processes": [["server", 1, 2.0]]}
+    assert recall(file) == {"processes": [["server", 1, "then"]]}
 
 
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")  # it outlives who started it
