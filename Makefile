@@ -1,7 +1,6 @@
 # Each target does all of its own set-up and, the second time, only what is left to do.
 # make retrain | make test | make up [PORT=4200] [ELSEWHERE=gpu] | make down | make worker [POOL=gpu]
 PYTHON ?= python3
-PORT ?= 4200
 POOL ?= gpu
 INSTALL := .venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -12,7 +11,7 @@ retrain: .venv/flows.installed
 	@.venv/bin/python -m flows retrain
 
 up: .venv/flows.installed
-	@.venv/bin/python -m flows up --port $(PORT) --elsewhere=$(ELSEWHERE)
+	@.venv/bin/python -m flows up $(if $(PORT),--port $(PORT)) --elsewhere=$(ELSEWHERE)
 
 down: .venv/flows.installed
 	@.venv/bin/python -m flows down

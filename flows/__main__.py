@@ -22,7 +22,9 @@ def main() -> None:
         "--elsewhere", default="", help="work pools for which `up` starts no workers, with commas between"
     )
     parser.add_argument("--pool", default="gpu", help="the work pool that `worker` serves")
-    parser.add_argument("--port", type=int, default=4200, help="where `up` puts the server and the dashboard")
+    parser.add_argument(
+        "--port", type=int, help="where `up` puts the server and the dashboard: else where they were, or 4200"
+    )
     arguments = parser.parse_args()
     root = Path.cwd()
     if arguments.command == "retrain":

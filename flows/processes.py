@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 from typing import Any
 
 import psutil
@@ -24,6 +25,15 @@ def recall(file: Path) -> dict[str, Any]:
         return dict(json.loads(file.read_text()))
     except (FileNotFoundError, ValueError):
         return {"processes": []}
+
+
+def begin(command: list[str], folder: Path, variables: dict[str, str], log: Path) -> tuple[int, str]:
+    """Start what outlives this process; return its id and its time of start."""
+    with log.open("a") as said:  # what is there may tell why the one before ended
+        process = Popen(
+            command, cwd=folder, env=variables, stdin=DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+    return process.pid, started_at(process.pid)
 
 
 def started_at(pid: int) -> str:

@@ -5,9 +5,11 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 # What Python is told to start, by its place: it works in a folder that need not hold this code.
 SERVE = ("-P", str(Path(__file__).with_name("serve.py")), "server", "start")
@@ -20,16 +22,23 @@ class UpError(Exception):
     """A server or a worker did not come up; says why and what it last said."""
 
 
-def require_free(address: str, port: int) -> None:
-    """Check that nobody listens there.
+def require_free(address: str, port: int, ours: list[psutil.Process]) -> None:
+    """Check that nobody listens there but perhaps one of our processes, which are to be stopped.
 
     Raises:
         UpError: somebody does.
     """
     with closing(socket.socket()) as probe:
-        if probe.connect_ex((address, port)) == 0:
+        if probe.connect_ex((address, port)) == 0 and not any(_listens(process, port) for process in ours):
             taken = f"Port {port} of {address} is taken."
             raise UpError(f"{taken} Free it, or choose another: make up PORT={port + 1}")
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    with suppress(psutil.Error):
+        ports = [one.laddr.port for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        return port in ports
+    return False
 
 
 def answers(url: str) -> bool:

@@ -1,20 +1,18 @@
 """The running server and its workers: started once, found again, and stopped to the last process."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from flows import environment
-from flows.access import Access
+from flows.access import LOOPBACK, Access
 from flows.place import home
-from flows.processes import find_process, marked, recall, record, started_at, stop_family
+from flows.processes import begin, find_process, marked, recall, record, stop_family
 from flows.server import answers_in_time
 
-SERVER = "server"
+SERVER, PORT = "server", 4200
 MARK = "HANDFUL_STACK"  # all that a worker starts inherits it, so that it is found when its worker was killed
 
 
@@ -24,7 +22,7 @@ class Stack:
     def __init__(self, root: Path, name: str = "stack") -> None:
         self.root = root
         self.file = root / ".prefect" / f"{name}.json"
-        self.state = recall(self.file)
+        self.state = {"address": LOOPBACK, "port": PORT} | recall(self.file)
 
     @property
     def url(self) -> str:
@@ -46,8 +44,7 @@ class Stack:
 
     def is_up(self) -> bool:
         """Tell whether the server lives and answers, be it late: it may have much to do. The workers do not matter."""
-        # Without the settings, an earlier version of this file has started it, and it is to be started anew.
-        return "settings" in self.state and answers_in_time(self.url, lambda: SERVER in self.running())
+        return answers_in_time(self.url, lambda: SERVER in self.running())
 
     def forget_dead(self) -> None:
         """Forget the processes that have died, so that they are started again. A night under way is left alone."""
@@ -58,23 +55,24 @@ class Stack:
     def start(self, name: str, *command: str, **variables: str) -> None:
         """Start a Python that outlives this one, and record it before anything else happens."""
         home(self.root)
-        settings: dict[str, Any] = {"cwd": self.root, "stdin": subprocess.DEVNULL, "start_new_session": True}
-        settings["env"] = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
-        with self.log(name).open("a") as log:  # what is there may tell why the one before ended
-            process = subprocess.Popen((sys.executable, *command), stdout=log, stderr=subprocess.STDOUT, **settings)
-        self.state["processes"].append([name, process.pid, started_at(process.pid)])
+        given = os.environ | variables | {"PATH": environment.path(), MARK: str(self.file)}
+        begun = begin([sys.executable, *command], self.root, given, self.log(name))
+        self.state["processes"].append([name, *begun])
         record(self.state, self.file)
 
     def log(self, name: str) -> Path:
         """Return the file of what a process says."""
         return self.file.parent / f"{name}.log"
 
+    def processes(self) -> list[psutil.Process]:
+        """Return all that lives of it: the workers, then the server, then what those that died have left."""
+        running = [*self.running().values()][::-1]
+        return [*running, *(process for process in marked(MARK, str(self.file)) if process not in running)]
+
     def stop(self) -> int:
-        """Stop what was started and all that grew from it, workers before the server; return how many there were."""
-        running = list(self.running().values())
-        orphans = [process for process in marked(MARK, str(self.file)) if process not in running]
-        for process in [*reversed(running), *orphans]:
+        """Stop all that lives of it; return how many processes that were. The file still says where the server was."""
+        found = self.processes()
+        for process in found:
             stop_family(process)
-        self.file.unlink(missing_ok=True)
-        self.state = recall(self.file)
-        return len(running) + len(orphans)
+        self.state["processes"] = []
+        return len(found)

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from flows.rules import Rules
 
 
-def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
+def up(stack: Stack, root: Path, port: int | None, elsewhere: set[str]) -> bool:
     """Start what does not run, tell the server what the files of the clone say now, and return when all is ready.
 
-    What is up keeps its port, whatever `port` says. The answer is whether it was up with the settings of now.
+    What is up keeps its port, whatever `port` says; without one it is where it was before. The answer is whether it was
+    up with the settings of now.
     """
     access, stages = read_access(root), read_stages(root)  # mistakes show before anything starts or stops
     is_up = stack.is_up()
-    port = stack.state["port"] if is_up else port
+    port = stack.state["port"] if is_up or port is None else port
     environment.enter(root, f"http://{access.reached_at}:{port}", access)
     from flows.rules import read_rules  # Prefect reads its settings when it is imported
 
@@ -34,8 +35,8 @@ def up(stack: Stack, root: Path, port: int, elsewhere: set[str]) -> bool:
         stack.forget_dead()
         _register(stack, stages, rules, elsewhere)
         return True
+    require_free(access.reached_at, port, stack.processes())
     stack.stop()  # what a crash has left, or what other settings have started
-    require_free(access.reached_at, port)
     stack.settle(access, port)
     _start(stack, stages, rules, elsewhere)
     return False

@@ -215,8 +215,9 @@ def test_up_recovers_from_a_crash_and_nothing_of_before_goes_on(running: Running
         os.kill(process, signal.SIGKILL)
     before = of_stack(running.root)
     assert psutil.pid_exists(stage)
-    done = flows(running.root, "up", "--port", running.url.rsplit(":")[-1])
+    done = flows(running.root, "up")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert running.url in done.stdout  # where it was
     assert not any(process.is_running() for process in before)
     assert not psutil.pid_exists(stage)
     assert running.ended(run)["state_type"] == "CRASHED"

@@ -1,6 +1,7 @@
 """The record of what was started, with real processes."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ import pytest
 from running import flows
 
 from flows import server
+from flows.commands import dvc, git
 from flows.processes import recall, record, started_at
+from flows.server import UpError, require_free
 from flows.stack import MARK, SERVER, Stack
 from flows.worktree import only_one
 
@@ -61,6 +64,38 @@ def test_a_server_that_lives_is_asked_until_it_answers_and_not_for_ever(
     assert not up.is_up()  # there is no server in it, and nobody is waited for
     up.state["processes"][0][0] = SERVER
     assert up.is_up() == in_time
+
+
+def test_a_stack_that_was_stopped_remembers_its_port(stack: tuple[Stack, "subprocess.Popen[bytes]"]) -> None:
+    up = stack[0]
+    assert up.state["port"] == 4200
+    up.state["port"] = 4300
+    record(up.state, up.file)
+    assert up.stop() == 1
+    again = Stack(up.root)
+    assert (again.state["port"], again.running(), again.stop()) == (4300, {}, 0)
+
+
+def test_a_port_of_somebody_else_is_refused_while_all_is_left_running_and_ones_own_is_not(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UpError, match=f"Port {port} of 127.0.0.1 is taken.*PORT={port + 1}"):
+            require_free("127.0.0.1", port, [])
+        require_free("127.0.0.1", port, [psutil.Process()])
+
+
+def test_up_leaves_alone_what_runs_where_the_port_that_it_is_told_is_taken(
+    stack: tuple[Stack, "subprocess.Popen[bytes]"],
+) -> None:
+    git(stack[0].root, "init", "--quiet")
+    dvc(stack[0].root, "init", "--quiet")
+    (stack[0].root / "dvc.yaml").write_text("stages: {}\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = flows(stack[0].root, "up", "--port", port, PYTHONPATH=str(Path(__file__).parents[1]))
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is taken." in done.stderr
+    assert stack[1].poll() is None
 
 
 def test_a_damaged_record_hides_no_process(stack: tuple[Stack, "subprocess.Popen[bytes]"]) -> None:
