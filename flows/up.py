@@ -1,7 +1,5 @@
 """`make up`: the server, the work pools, the deployments and the workers of this host."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -56,15 +54,12 @@ def _start(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str
 
 
 def _register(stack: Stack, stages: list[Stage], rules: "Rules", elsewhere: set[str]) -> None:
-    from flows import automations, deployments, lost, workers
+    from flows import automations, deployments, lost, schedule, workers
 
     limits = deployments.work_pools(stages, root := stack.root)
     pools = deployments.create_work_pools(limits, root)
     deployments.deploy_stages(stages, root)
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UpError(f"prefect.yaml could not be deployed:\n{done.stdout}{done.stderr}")
+    schedule.deploy(root)
     automations.register(rules)
     for pool in (pool for pool in pools if pool not in elsewhere):
         workers.start_workers(stack, pool, limits[pool], partial(wait, stack))

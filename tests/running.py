@@ -39,15 +39,18 @@ class Running:
     def look(self, path: str) -> Any:
         return self._call(path, None)
 
-    def _call(self, path: str, body: bytes | None) -> Any:
+    def change(self, path: str, **values: Any) -> None:
+        self._call(path, json.dumps(values).encode(), "PATCH")
+
+    def _call(self, path: str, body: bytes | None, method: str | None = None) -> Any:
         headers = {"content-type": "application/json"}
         if self.auth is not None:
             headers["authorization"] = f"Basic {base64.b64encode(self.auth.encode()).decode()}"
-        request = urllib.request.Request(f"{self.url}/api/{path}", body, headers)
+        request = urllib.request.Request(f"{self.url}/api/{path}", body, headers, method=method)
         while True:
             try:
                 with urllib.request.urlopen(request, timeout=120) as response:
-                    return json.load(response)
+                    return json.loads(response.read() or "null")
             except urllib.error.HTTPError as error:
                 if error.code != 503:  # SQLite is busy: Prefect's own clients ask again, too
                     raise

@@ -184,6 +184,22 @@ def test_the_report_is_shown_with_its_picture(
     assert int(picture.get_property("naturalWidth")) >= 200
 
 
+def test_what_is_paused_in_the_dashboard_is_so_after_the_next_up(running: Running, browser: webdriver.Chrome) -> None:
+    def pauses() -> tuple[bool, list[bool]]:
+        nightly = running.look("deployments/name/nightly/nightly")
+        return nightly["paused"], [schedule["active"] for schedule in nightly["schedules"]]
+
+    assert pauses() == (False, [True])
+    nightly = running.look("deployments/name/nightly/nightly")
+    browser.get(f"{running.url}/deployments/deployment/{nightly['id']}")
+    see(browser, "//label[@role='switch']").click()
+    wait_for(lambda: pauses() == (False, [False]), "the schedule to be off", seconds=60)
+    running.change(f"deployments/{nightly['id']}", paused=True)
+    done = flows(running.root, "up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pauses() == (True, [False])
+
+
 @pytest.fixture
 def waiting(running: Running, night: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """The run of a stage that has just been added and waits for ever, and the id of its process."""
