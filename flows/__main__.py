@@ -23,7 +23,7 @@ def main() -> None:
     )
     parser.add_argument("--pool", default="gpu", help="the work pool that `worker` serves")
     parser.add_argument(
-        "--port", type=int, help="where `up` puts the server and the dashboard: else where they were, or 4200"
+        "--port", type=_port, help="where `up` puts the server and the dashboard: else where they were, or 4200"
     )
     arguments = parser.parse_args()
     root = Path.cwd()
@@ -52,6 +52,12 @@ def _retrain(root: Path) -> None:
     if not state.is_completed():
         sys.exit(state.message)
     _say(summary(read_stages(root), root))
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to 65535, got {text} instead")
+    return int(text)
 
 
 def _say(text: str) -> None:

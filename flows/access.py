@@ -66,14 +66,14 @@ def read_access(root: Path) -> Access:
     """Read `root`/server.yaml; without that file the server is on the loopback, open to this machine, on SQLite.
 
     Raises:
-        AccessError: the file is no YAML, or keys are unknown, missing or out of bounds: all at once.
+        AccessError: the file is no YAML in UTF-8, or keys are unknown, missing or out of bounds: all at once.
     """
     try:
-        text = (root / FILE).read_text(encoding="utf-8")
+        return Access.model_validate(yaml.safe_load((root / FILE).read_text(encoding="utf-8")))
     except FileNotFoundError:
         return Access(address=IPv4Address(LOOPBACK), auth=None, database=None)
-    try:
-        return Access.model_validate(yaml.safe_load(text))
+    except UnicodeDecodeError as error:
+        raise AccessError(f"{FILE} is not in UTF-8: {error}. Save it in that encoding.") from None
     except yaml.YAMLError as error:
         raise AccessError(f"{FILE} is not valid YAML: {error}. Correct that line.") from None
     except ValidationError as error:

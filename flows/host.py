@@ -12,7 +12,7 @@ from pathlib import Path
 from flows import environment
 from flows.access import LOOPBACK, Access
 from flows.gpus import what_they_see
-from flows.server import UpError, answers
+from flows.server import UpError, answers, require_address
 from flows.stack import Stack
 from flows.up import wait
 from flows.worktree import only_one
@@ -51,6 +51,7 @@ def _enter(root: Path) -> str:
     if URL not in os.environ:
         raise UpError(f"Set {URL} to the server of the nights, such as http://10.0.0.5:4200/api.")
     url = os.environ[URL].rstrip("/").removesuffix("/api")
+    require_address(url)
     access = Access(address=IPv4Address(LOOPBACK), auth=os.environ.get(AUTH), database=None)
     environment.enter(root, url, access)
     return url

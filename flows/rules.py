@@ -63,12 +63,14 @@ def read_rules(root: Path) -> Rules:
     """Read `root`/automations.yaml; without that file there are none.
 
     Raises:
-        UpError: the file is no YAML, or keys are unknown, missing or out of bounds: all at once.
+        UpError: the file is no YAML in UTF-8, or keys are unknown, missing or out of bounds: all at once.
     """
     if not (root / FILE).exists():
         return Rules(blocks={}, automations=[])
     try:
         return Rules.model_validate(yaml.safe_load((root / FILE).read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
+        raise UpError(f"{FILE} is not in UTF-8: {error}. Save it in that encoding.") from None
     except yaml.YAMLError as error:
         raise UpError(f"{FILE} is not valid YAML: {error}. Correct that line.") from None
     except ValidationError as error:

@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing, suppress
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -47,8 +48,17 @@ def answers(url: str) -> bool:
     try:
         with directly.open(f"{url}/api/health", timeout=5) as response:
             return bool(response.status == 200)
-    except OSError:
+    except (OSError, HTTPException):  # nobody listens, or somebody who speaks of something else
         return False
+
+
+def require_address(url: str) -> None:
+    """Check that a server may be there. It is an UpError if that is the address of none."""
+    with suppress(ValueError):  # of a port that is no number, or out of bounds
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return
+    raise UpError(f"{url} is no address of a server. One is http://10.0.0.5:4200, with a port from 1 to 65535.")
 
 
 def answers_in_time(url: str, lives: Callable[[], bool]) -> bool:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import flows
 
 from flows.access import AccessError, read_access
 
@@ -88,6 +89,19 @@ def test_what_is_no_table_of_keys_is_an_error_of_one_paragraph(tmp_path: Path, t
     (tmp_path / "server.yaml").write_text(text)
     with pytest.raises(AccessError, match=r"server\.yaml"):
         read_access(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_an_error_of_one_paragraph(tmp_path: Path) -> None:
+    (tmp_path / "server.yaml").write_text("auth: jürgen:long-enough", encoding="latin-1")
+    with pytest.raises(AccessError, match=r"server\.yaml is not in UTF-8: .*position 7.*Save it"):
+        read_access(tmp_path)
+
+
+@pytest.mark.parametrize("port", ["70000", "0", "-1", "http"])
+def test_a_port_that_is_none_is_named(tmp_path: Path, port: str) -> None:
+    done = flows(tmp_path, "up", f"--port={port}", PYTHONPATH=str(ROOT))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(f"--port: must be a number from 1 to 65535, got {port} instead")
 
 
 def test_up_shows_the_mistakes_and_starts_nothing(tmp_path: Path) -> None:

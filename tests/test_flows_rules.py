@@ -29,6 +29,12 @@ def read(folder: Path, text: str) -> Rules:
     return read_rules(folder)
 
 
+def test_a_file_in_another_encoding_is_an_error_of_one_paragraph(tmp_path: Path) -> None:
+    (tmp_path / "automations.yaml").write_text("blocks: {} # für später", encoding="latin-1")
+    with pytest.raises(UpError, match=r"automations\.yaml is not in UTF-8: .*Save it"):
+        read_rules(tmp_path)
+
+
 def test_the_project_itself_has_none(tmp_path: Path) -> None:
     for folder in (ROOT, tmp_path):
         rules = read_rules(folder)
