@@ -1,5 +1,6 @@
 """The stages of dvc.yaml in the order in which DVC runs them, with what their `meta` tells the orchestrator."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,15 +49,26 @@ def read_stages(root: Path) -> list[Stage]:
         raise GraphError(f"{DEFINITION} cannot be used: {error}. `dvc status` says more. Correct it.") from None
 
 
+def read_locked(root: Path) -> dict[str, set[str]]:
+    """Read which of its dependencies and outs the last run of each stage knew, as dvc.lock tells."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        stages = [stage for stage in repo.index.stages if stage.cmd and stage.path_in_repo == DEFINITION]
+        known = {stage: [one for one in (*stage.deps, *stage.outs) if one.hash_info] for stage in stages}
+        return {stage.name: set(_paths(stage, some)) for stage, some in known.items()}
+
+
 def _describe(stage: "PipelineStage", upstream: list[str]) -> Stage:
     kinds = {"deps": stage.deps, "outs": stage.outs, "metrics": stage.metrics}
     kinds["uncached"] = [out for out in stage.outs if not out.use_cache]
-    paths: dict[str, Any] = {
-        kind: tuple(stage.repo.fs.relpath(one.fs_path, stage.repo.root_dir) for one in some)
-        for kind, some in kinds.items()
-    }
+    paths: dict[str, Any] = {kind: _paths(stage, some) for kind, some in kinds.items()}
     try:
         return Stage(name=stage.name, upstream=tuple(upstream), **paths, **(stage.meta or {}))
     except ValidationError as error:
         mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}, got {one['input']!r}" for one in error.errors()]
         raise GraphError(f"{DEFINITION}, stage {stage.name}, meta: {'; '.join(mistakes)}. Correct it there.") from None
+
+
+def _paths(stage: "PipelineStage", some: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(stage.repo.fs.relpath(one.fs_path, stage.repo.root_dir) for one in some)

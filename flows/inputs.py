@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import CommandError, dvc, git, transfer
-from flows.graph import Stage
+from flows.graph import Stage, read_locked
 from flows.night import Night
 from handful.registry import Version
 
@@ -44,15 +44,18 @@ def changes(night: Night, stages: list[Stage]) -> dict[str, list[str]]:
 
     A result that is merely not there can come from the cache; a new champion alone is no reason to train.
     """
-    absent = {f"{out} deleted" for stage in stages for out in stage.outs}
-    champion = tuple(f"{stage.champion.folder} " for stage in stages if stage.champion)
     said: dict[str, list[Any]] = json.loads(dvc(night.folder, "status", "--json", *(stage.name for stage in stages)))
     found = {name: [word for note in notes for word in _words(note)] for name, notes in said.items()}
-    kept = {
-        name: [word for word in words if word not in absent and not word.startswith(champion)]
-        for name, words in found.items()
-    }
+    excused = {name: _excused(stages, locked) for name, locked in read_locked(night.folder).items()}
+    kept = {name: [word for word in words if word not in excused[name]] for name, words in found.items()}
     return {name: words for name, words in kept.items() if words}
+
+
+def _excused(stages: list[Stage], locked: set[str]) -> set[str]:
+    """What is said of a stage in any worktree. Of a path that its last run did not know it is news."""
+    absent = {f"{out} deleted" for stage in stages for out in stage.outs if out in locked}
+    folders = {stage.champion.folder for stage in stages if stage.champion} & locked
+    return absent | {f"{folder} {how}" for folder in folders for how in ("modified", "deleted")}
 
 
 def _words(note: Any) -> Iterator[str]:
