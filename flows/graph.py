@@ -28,6 +28,11 @@ class Stage(Meta):
     metrics: tuple[str, ...]
     uncached: tuple[str, ...]  # outs that git carries instead of DVC
 
+    @property
+    def committed(self) -> list[str]:
+        """The metrics that git carries: those in DVC's cache it ignores."""
+        return [path for path in self.metrics if path in self.uncached]
+
 
 def read_stages(root: Path) -> list[Stage]:
     """Read every stage of `root`/dvc.yaml, each behind the stages that it waits for. DVC resolves templates and loops.

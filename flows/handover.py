@@ -50,7 +50,7 @@ def hand_over(night: Night, stage: Stage, stages: list[Stage], say: Callable[[st
 def _commit(night: Night, stages: list[Stage]) -> str:
     """Commit the worktree as it is, to no branch."""
     folder = night.folder
-    known = [path for path in (LOCK, *(path for one in stages for path in one.metrics)) if (folder / path).exists()]
+    known = [path for path in (LOCK, *(path for one in stages for path in one.committed)) if (folder / path).exists()]
     git(folder, "add", "--update")
     git(folder, "add", *known)
     labels = [folder / one.champion.folder / NAME for one in stages if one.champion]

@@ -40,7 +40,7 @@ def commit(night: Night, stages: list[Stage], verdict: Verdict) -> None:
     """Commit what the night made: lock file, metrics and, where imported data changed, what names it."""
     folder = night.folder
     git(folder, "add", "--update")
-    git(folder, "add", LOCK, *(path for stage in stages for path in stage.metrics))
+    git(folder, "add", LOCK, *(path for stage in stages for path in stage.committed))
     message = [f"Night of {night.name}", f"Verdict: {verdict.decision}. {verdict.reason}", f"{TRAILER}: {night.name}"]
     paragraphs = [part for text in message for part in ("--message", text)]
     git(folder, "commit", "--quiet", "--allow-empty", "--no-verify", *paragraphs)
