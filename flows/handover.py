@@ -16,6 +16,7 @@ from flows.likeness import installed
 from flows.needs import needs
 from flows.night import Night, NightError
 from flows.place import place, short
+from flows.results import has_remote
 
 
 class Handed(BaseModel):
@@ -32,10 +33,7 @@ def reference(home: str, stage: str) -> str:
 
 def can_share(root: Path) -> bool:
     """Tell whether there are an origin and a DVC remote: hosts share nothing else but the Prefect API."""
-    from dvc.repo import Repo
-
-    with Repo(str(root)) as repo:
-        return origin.exists(root) and bool(repo.config["core"].get("remote"))
+    return origin.exists(root) and has_remote(root)
 
 
 def hand_over(night: Night, stage: Stage, stages: list[Stage], say: Callable[[str], None]) -> str:

@@ -7,6 +7,14 @@ from flows.commands import CommandError, over_network, transfer
 from flows.graph import Stage
 
 
+def has_remote(root: Path) -> bool:
+    """Tell whether there is a default DVC remote; one of another name has its data alone, such as what is imported."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return bool(repo.config["core"].get("remote"))
+
+
 def push_all(folder: Path, stages: list[Stage], say: Callable[[str], None]) -> None:
     """Push all data of the workspace, and that these stages, all that there are, made it."""
     _push(folder, [], stages, say)

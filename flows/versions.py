@@ -7,11 +7,11 @@ from pydantic import BaseModel
 
 from flows import origin
 from flows.artifacts import read_metrics
-from flows.commands import dvc, git
+from flows.commands import git
 from flows.graph import Stage
 from flows.inputs import LOCK
 from flows.night import TRAILER, Night
-from flows.results import push_all
+from flows.results import has_remote, push_all
 from handful import registry
 from handful.registry import TAGS, Version
 
@@ -48,7 +48,7 @@ def commit(night: Night, stages: list[Stage], verdict: Verdict) -> None:
 
 def push(night: Night, stages: list[Stage], say: Callable[[str], None]) -> None:
     """Push the results to the DVC remote and the commit to origin, where there are such."""
-    if dvc(night.folder, "remote", "list").strip():
+    if has_remote(night.folder):
         push_all(night.folder, stages, say)
     origin.push(night.root, [f"refs/heads/{night.branch}"], say)
 

@@ -44,3 +44,14 @@ def test_metrics_that_dvc_keeps_in_its_cache_are_committed_by_their_lock_alone(n
     for revision in (handed, night.revision):
         names = git(night.root, "ls-tree", "--name-only", revision).split()
         assert {"dvc.lock", "few.json", "rows.json"} & set(names) == {"dvc.lock", "few.json"}
+
+
+def test_a_remote_that_is_not_the_default_is_no_place_for_what_a_night_makes(night: Night, tmp_path: Path) -> None:
+    stages = read_stages(night.folder)
+    dvc(night.root, "remote", "add", "imports", str(tmp_path / "imports"))
+    share_cache(night.root, night.folder)
+    versions.push(night, stages, print)
+    dvc(night.root, "remote", "add", "--default", "store", str(tmp_path / "store"))
+    share_cache(night.root, night.folder)
+    versions.push(night, stages, print)
+    assert [path.name for path in tmp_path.iterdir() if path.name in ("imports", "store")] == ["store"]
