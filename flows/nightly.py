@@ -45,9 +45,10 @@ def nightly() -> State[Any]:
             reason = "Another night is running; this one ends here."
             _tell(SKIPPED, date, reason)
             return Completed(name=SKIPPED.capitalize(), message=reason)
-        introduce(root)
-        before = registry.read(root).champion
+        before = None
         try:
+            introduce(root)
+            before = registry.read(root).champion
             pass_night(root, date, Hands(run_stages, partial(_show, outcomes), get_run_logger().info))
         except Exception as error:  # whatever it was: who waits for the event must hear of it
             reason = str(error) if isinstance(error, FORESEEN) else f"{type(error).__name__}: {error}"

@@ -20,16 +20,26 @@ from handful.registry import Version
 
 def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
     """Write the page of a night that was stopped; `before` is what was at prod when it began."""
+    parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```"]
+    for more in (_standing(root, before), _of_date(root, date), _left_out(root)):
+        with suppress(Exception):  # what stopped it may be dvc.yaml itself, or git; what was said before that stays
+            parts += more
+    return "\n\n".join(parts)
+
+
+def _standing(root: Path, before: Version | None) -> Iterator[str]:
+    yield "Started again on the same date, the night goes on where it stopped."
     now = registry.read(root).champion
     if now is None:
-        at_prod = "Nothing is at prod."
+        yield "Nothing is at prod."
     else:
-        at_prod = f"{now.name} stays at prod." if now == before else f"{now.name} came to prod before that."
-    again = "Started again on the same date, the night goes on where it stopped."
-    parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```", f"{at_prod} {again}"]
-    with suppress(Exception):  # what stopped it may be dvc.yaml itself; what was said before that stays
-        parts += (part for night in nights(root) if night.date == date for part in _made(night))
-    return "\n\n".join([*parts, *left_out(root)])
+        yield f"{now.name} stays at prod." if now == before else f"{now.name} came to prod before that."
+
+
+def _of_date(root: Path, date: str) -> Iterator[str]:
+    for night in nights(root):
+        if night.date == date:
+            yield from _made(night)
 
 
 def _made(night: Night) -> Iterator[str]:
@@ -42,6 +52,11 @@ def _made(night: Night) -> Iterator[str]:
     yield from said(night, reached, before)
     for name, path in kept.items():
         yield from shown(name, path)
+
+
+def _left_out(root: Path) -> Iterator[str]:
+    """The same, looked for only when it is asked for."""
+    yield from left_out(root)
 
 
 def left_out(root: Path) -> list[str]:

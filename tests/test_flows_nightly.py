@@ -107,3 +107,12 @@ def test_a_stage_that_stops_a_night_is_named_in_the_event(nights: Nights, monkey
     monkeypatch.setattr(nightly, "run_stages", stop)
     assert nights.run().is_failed()
     assert nights.events(before + 1)[-1]["payload"]["stage"] == "validate"
+
+
+def test_a_night_that_cannot_begin_is_told_as_one_that_was_stopped(nights: Nights) -> None:
+    before = len(nights.events(0))
+    git(nights.root, "tag", "--annotate", "--message", "of no commit", "student@v9.0.0", "HEAD:raw.txt")
+    assert nights.run().is_failed()
+    git(nights.root, "tag", "--delete", "student@v9.0.0")
+    assert nights.events(before + 1)[-1]["event"] == "handful.night.stopped"
+    assert "stopped" in nights.page()

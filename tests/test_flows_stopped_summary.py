@@ -7,7 +7,7 @@ import pytest
 from test_flows_course import change, night_of
 from toy_graph import SHORT, commit, toy_repository
 
-from flows.commands import dvc
+from flows.commands import dvc, git
 from flows.launch import StageError
 from flows.stopped_summary import stopped
 from handful import registry
@@ -72,3 +72,12 @@ def test_of_data_that_came_without_git_the_rows_are_counted_beside_those_before(
     assert "| labelled | 3 | 1 | 2 |" in text
     rmtree(root / ".dvc" / "cache" / "files")
     assert "| labelled | 3 | 2 |" in stopped(root, "2026-11-23", "Half of the rows are broken.", None)
+
+
+def test_a_night_that_git_itself_stopped_has_a_page_too(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "rows.txt").write_text("rows\n")
+    commit(tmp_path)
+    git(tmp_path, "tag", "--annotate", "--message", "of no commit", "student@v1.0.0", "HEAD:rows.txt")
+    git(tmp_path, "switch", "--quiet", "--orphan", "empty")
+    assert "Such a tag cannot be read." in stopped(tmp_path, "2026-11-22", "Such a tag cannot be read.", None)
