@@ -45,7 +45,7 @@ def clean(root: Path, keep: int, remote: bool) -> str:
         _remove_results(root, keep, old)
         git(root, "worktree", "prune")
         introduce(root)
-        return collect(root, old, ["--cloud"] if remote else [])
+        return collect(root, old, remote)
 
 
 def _remove_results(root: Path, keep: int, old: set[str]) -> None:

@@ -4,17 +4,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows import origin
 from flows.commands import dvc, git
 from flows.night import HOME
 from flows.worktree import share_cache
-from handful.registry import ARTIFACT
+from handful.registry import ARTIFACT, FETCH
 
 # What git refers to, and as what DVC will look into it: it knows the branches of the clone alone, not those of origin.
 REFERENCES = {"heads": "heads", "tags": "tags", "exps": "exps", "remotes": "heads/remotes"}
 
 
-def collect(root: Path, old: set[str], options: list[str]) -> str:
-    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone."""
+def collect(root: Path, old: set[str], remote: bool) -> str:
+    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone.
+
+    With `remote`, it removes data from the DVC remote too, and keeps those of the experiments that are at origin.
+    """
     folder = root / HOME / "clean"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -27,9 +31,11 @@ def collect(root: Path, old: set[str], options: list[str]) -> str:
         if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
             git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
         _bring_untracked(root, folder)
+        if remote and origin.exists(root):
+            _bring_experiments(root, folder)
         share_cache(root, folder)
-        command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments", *options]
-        return dvc(folder, *command).strip()
+        command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments"]
+        return dvc(folder, *command, *(["--cloud"] if remote else [])).strip()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -40,6 +46,16 @@ def _bring_untracked(root: Path, folder: Path) -> None:
     for name in filter(None, names.split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, folder / name)
+
+
+def _bring_experiments(root: Path, folder: Path) -> None:
+    """Show DVC in `folder` the experiments that were pushed to origin, which have no name in the clone, as branches."""
+    said = git(root, "ls-remote", "origin", "refs/exps/*", timeout_seconds=origin.SECONDS)
+    there = dict(line.split() for line in said.splitlines())
+    if there:
+        git(root, *FETCH, *there.values(), timeout_seconds=origin.SECONDS)
+    for commit in there:
+        git(folder, "update-ref", f"refs/heads/remotes/exps/{commit}", commit)
 
 
 def _names(folder: Path, old: set[str]) -> Iterator[str]:

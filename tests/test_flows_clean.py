@@ -123,11 +123,15 @@ def test_what_others_promoted_and_pushed_stays_on_the_remote_that_is_shared(root
     commit(other)
     dvc(other, "push", "--quiet")
     git(other, "push", "--quiet", "origin", "colleague")
+    (other / "rows.txt").write_text("an experiment of a colleague\n")
+    dvc(other, "exp", "run", "--quiet", "--name", "promising")
+    dvc(other, "exp", "push", "origin", "promising")
     there = set(store.rglob("??/*"))
     assert clean(root, 1, remote=True)
     assert (
         len(there - set(store.rglob("??/*"))) == 1
     )  # the student of v1, which alone was neither at prod nor is among the last
+    assert git(root, "for-each-ref", "refs/exps") == ""
 
 
 def test_the_remote_is_not_cleaned_where_origin_cannot_be_asked(
