@@ -13,6 +13,7 @@ SETTINGS = {
     "tag.gpgSign": "false",
     "core.quotePath": "false",
 }
+ENGLISH = {"LANGUAGE": "en", "LC_MESSAGES": "C"}  # git's words are read here too; how it reads names stays as it is
 
 
 def introduce(folder: Path) -> None:
@@ -26,7 +27,7 @@ def introduce(folder: Path) -> None:
 def unattended() -> dict[str, str]:
     """Return the variables of the environment that say so to git, after those that are there."""
     first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-    found = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(first + len(SETTINGS))}
+    found = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_COUNT": str(first + len(SETTINGS))} | ENGLISH
     for number, (key, value) in enumerate(SETTINGS.items(), start=first):
         found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return found

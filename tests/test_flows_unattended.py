@@ -47,6 +47,12 @@ def test_what_the_environment_tells_git_stays(tmp_path: Path, monkeypatch: pytes
     assert git(tmp_path, "config", "core.hooksPath") == f"{os.devnull}\n"
 
 
+def test_git_speaks_english_whatever_a_person_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("LC_MESSAGES", "de_DE.UTF-8")
+    assert git(tmp_path, "-c", "alias.language=!echo $LANGUAGE $LC_MESSAGES", "language") == "en C\n"
+
+
 def test_hooks_and_signatures_of_a_person_do_not_stop_a_night(tmp_path: Path) -> None:
     root = toy_repository(tmp_path / "clone", SHORT)
     commit(root)
