@@ -11,11 +11,11 @@ from typing import Any
 from flows import environment
 from flows.process_group import Limits, process_group
 from flows.unattended import unattended
+from handful.registry import ANOTHER
 
 PAUSES_SECONDS = (5.0, 30.0)  # before the second and the third try
 TRANSFER_SECONDS = 6 * 3600.0  # of data: one that hangs would keep out all later nights
 REFUSED = ("[rejected]", "[remote rejected]")  # an answer, which does not change when asked again
-ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # a hook's variables name its repository
 LATE = "took longer than"
 DENIED = ("Authentication failed", "could not read Username", "Permission denied")
 # What a second try would hear again: no leave, no such thing, no room. All else may be the network.

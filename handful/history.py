@@ -1,7 +1,6 @@
 """The history of the registry for people: each version, how good it is, and when it came to prod."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -56,8 +55,7 @@ def accuracy_of(root: Path, version: Version) -> float | None:
 
 def _show(root: Path, version: Version, path: str) -> str | None:
     """The file as the commit has it; most results lie in DVC's cache, not in git."""
-    command = ["git", "show", f"{version.revision}:{path}"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = registry.git(root, "show", f"{version.revision}:{path}")
     return done.stdout if done.returncode == 0 else None
 
 

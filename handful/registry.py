@@ -18,6 +18,7 @@ NUMBERED = re.compile(rf"{ARTIFACT}@v(\d+)")
 TAGS = [f"refs/tags/{ARTIFACT}{mark}*:refs/tags/{ARTIFACT}{mark}*" for mark in "@#"]
 # Whatever a person's settings say, tags that origin does not know stay: they may be versions that are yet to be pushed.
 FETCH = ("fetch", "--quiet", "--no-tags", "--no-prune", "origin")
+ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")  # a hook's variables name its repository
 FETCH_SECONDS, PUSH_SECONDS = 3.0, 60.0  # a rollback must not wait for an origin that does not answer
 
 
@@ -201,7 +202,7 @@ def push(root: Path) -> bool:
 
 def _has_origin(root: Path) -> bool:
     try:
-        done = subprocess.run(["git", "remote"], cwd=root, capture_output=True, text=True, check=False)
+        done = git(root, "remote")
     except OSError as error:
         raise RegistryError(
             f"{root} cannot be looked into ({error}). Name the clone whose students are meant."
@@ -211,14 +212,18 @@ def _has_origin(root: Path) -> bool:
 
 def _origin(root: Path, seconds: float, *arguments: str) -> str | None:
     """Run git against origin; return why it failed, or None."""
-    settings: dict[str, Any] = {"capture_output": True, "text": True, "check": True, "timeout": seconds}
     try:
-        subprocess.run(["git", *arguments], cwd=root, stdin=subprocess.DEVNULL, **settings)
-    except subprocess.CalledProcessError as error:
-        return str(error.stderr).strip()
+        done = git(root, *arguments, timeout_seconds=seconds)
     except subprocess.TimeoutExpired:
         return f"no answer within {seconds:.0f} seconds"
-    return None
+    return None if done.returncode == 0 else done.stderr.strip()
+
+
+def git(root: Path, *arguments: str, timeout_seconds: float | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run git in the repository at `root`, whatever hook calls us, and in English, because its words are read."""
+    given = {name: value for name, value in os.environ.items() if name not in ANOTHER} | {"LANGUAGE": "en"}
+    settings: dict[str, Any] = {"capture_output": True, "text": True, "check": False, "timeout": timeout_seconds}
+    return subprocess.run(["git", *arguments], cwd=root, env=given, stdin=subprocess.DEVNULL, **settings)
 
 
 @contextmanager

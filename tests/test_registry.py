@@ -201,6 +201,20 @@ def test_another_clone_goes_by_what_is_at_prod_by_now(shared: tuple[Path, Path])
     assert at_prod(root) == "v1.0.0"
 
 
+def test_a_hook_of_another_repository_changes_the_clone_that_is_named_and_its_origin(
+    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, _ = shared
+    add_version(root, 0.75)
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_DIR", ".")  # as git has it while a hook of a bare repository runs
+        done = command(root.parent / "origin.git", "promote", "--repository", str(root))
+        told = command(root.parent / "origin.git", "history", "--repository", str(root))
+    assert (done.returncode, done.stdout) == (0, "v2.0.0 is at prod.\nOrigin knows.\n")
+    assert git(root.parent / "origin.git", "tag") == git(root, "tag")
+    assert "0.7500" in told.stdout
+
+
 def test_what_two_people_change_at_once_is_undone_for_the_second(
     shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
