@@ -53,7 +53,7 @@ def is_foreign(scope: Scope) -> bool:
 def for_own_pages(app: ASGIApp) -> ASGIApp:
     """Let an application answer its own pages, and programs, alone."""
     refused = JSONResponse({"detail": "Pages of other origins than the server's own may not call it."}, 403)
-    answers = {"http": refused, "websocket": WebSocketClose(1008)}
+    answers: dict[str, ASGIApp] = {"http": refused, "websocket": WebSocketClose(1008)}
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         await (answers[scope["type"]] if is_foreign(scope) else app)(scope, receive, send)

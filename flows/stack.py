@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,7 +23,7 @@ class Stack:
     def __init__(self, root: Path, name: str = "stack") -> None:
         self.root = root
         self.file = root / ".prefect" / f"{name}.json"
-        self.state = {"address": LOOPBACK, "port": PORT} | recall(self.file)
+        self.state: dict[str, Any] = {"address": LOOPBACK, "port": PORT} | recall(self.file)
 
     @property
     def url(self) -> str:
