@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from flows import origin
-from flows.collect import collect
+from flows.collect import collect, undisturbed
 from flows.commands import CommandError, git
 from flows.night import HOME, Night, NightError
 from flows.unattended import introduce
@@ -45,7 +45,8 @@ def clean(root: Path, keep: int, remote: bool) -> str:
         _remove_results(root, keep, old)
         git(root, "worktree", "prune")
         introduce(root)
-        return collect(root, old, remote)
+        with undisturbed(root):
+            return collect(root, old, remote)
 
 
 def _remove_results(root: Path, keep: int, old: set[str]) -> None:

@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows import origin
 from flows.commands import dvc, git
-from flows.night import HOME
+from flows.night import HOME, NightError
 from flows.worktree import share_cache
 from handful.registry import ARTIFACT, FETCH
 
@@ -14,11 +15,24 @@ from handful.registry import ARTIFACT, FETCH
 REFERENCES = {"heads": "heads", "tags": "tags", "exps": "exps", "remotes": "heads/remotes"}
 
 
-def collect(root: Path, old: set[str], remote: bool) -> str:
-    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone.
+@contextmanager
+def undisturbed(root: Path) -> Iterator[None]:
+    """Keep DVC from working in the clone, or say that it is. A stage holds the second lock alone while it runs."""
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+    from dvc.rwlock import rwlock
 
-    With `remote`, it removes data from the DVC remote too, and keeps those of the experiments that are at origin.
-    """
+    with Repo(str(root)) as repo:
+        all_of_it = {"read": list[str](), "write": [str(root)], "hardlink": repo.config["core"]["hardlink_lock"]}
+        try:
+            with repo.lock, rwlock(repo.tmp_dir, repo.fs, "python -m flows.clean", **all_of_it):
+                yield
+        except LockError as error:
+            raise NightError(f"DVC is at work in {root}, so clean up after it. {error}") from None
+
+
+def collect(root: Path, old: set[str], remote: bool) -> str:
+    """Run `dvc gc` for every branch, tag and experiment of the clone but those that stand at an old version alone."""
     folder = root / HOME / "clean"
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -31,7 +45,7 @@ def collect(root: Path, old: set[str], remote: bool) -> str:
         if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too
             git(folder, "fetch", "--quiet", "origin", f"{git(root, 'stash', 'create').strip()}:refs/tags/workspace")
         _bring_untracked(root, folder)
-        if remote and origin.exists(root):
+        if remote and origin.exists(root):  # whose DVC remote it is too
             _bring_experiments(root, folder)
         share_cache(root, folder)
         command = ["gc", "--force", "--workspace", "--all-branches", "--all-tags", "--all-experiments"]

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import wait_for
 from toy_graph import commit
 
-from flows import commands
+from flows import collect, commands
 from flows.clean import clean
 from flows.commands import CommandError, dvc, git
 from flows.night import TRAILER, NightError
@@ -159,3 +160,29 @@ def test_nothing_is_cleaned_while_a_night_runs(root: Path) -> None:
     with only_night(root), pytest.raises(NightError, match="night is running"):
         clean(root, 1, remote=False)
     assert len(whole(root)) == 5
+
+
+def test_nothing_is_cleaned_while_a_stage_runs_in_the_clone_nor_does_one_run_meanwhile(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    waits = f"touch {begun}; while ! test -e {go}; do sleep 0.1; done; cp rows.txt student.txt"
+    (root / "dvc.yaml").write_text(GRAPH.replace("cp rows.txt student.txt", waits))
+    with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=root) as repro:
+        try:
+            wait_for(begun.exists, "the stage at work", seconds=60)
+            with pytest.raises(NightError, match="DVC is at work"):
+                clean(root, 1, remote=False)
+        finally:
+            go.touch()
+    assert repro.returncode == 0
+
+    def collect_beside(folder: Path, *arguments: str) -> str:
+        (root / "rows.txt").write_text("made meanwhile\n")
+        codes.append(subprocess.run([sys.executable, "-m", "dvc", "repro"], cwd=root, check=False).returncode)
+        return dvc(folder, *arguments)
+
+    codes = list[int]()
+    monkeypatch.setattr(collect, "dvc", collect_beside)
+    clean(root, 1, remote=False)
+    assert codes == [255]  # at once, not after its work
