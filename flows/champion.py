@@ -5,16 +5,22 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.commands import git, transfer
+from flows.commands import CommandError, git, transfer
 from flows.graph import Stage
 from flows.meta import Champion
+from flows.night import NightError
+from flows.results import has_remote
 from handful.registry import Version
 
 NAME = "version.json"  # put there last: where it is, all is
 
 
 def fill(root: Path, stages: list[Stage], version: Version | None, say: Callable[[str], None]) -> None:
-    """Put the champion where the stages look for it; with no version at prod the place is left empty."""
+    """Put the champion where the stages look for it; with no version at prod the place is left empty.
+
+    Raises:
+        NightError: the clone's cache lacks it, and there is no DVC remote to ask.
+    """
     for stage in stages:
         if stage.champion is not None:
             _fill(root, stage.champion, version, say)
@@ -32,7 +38,19 @@ def _fill(root: Path, champion: Champion, version: Version | None, say: Callable
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     for name, path in champion.takes.items():
-        transfer(root, say, "get", ".", path, "--rev", version.revision, "--out", str(made / name))
+        try:
+            transfer(root, say, "get", ".", path, "--rev", version.revision, "--out", str(made / name))
+        except CommandError as error:
+            raise error if has_remote(root) else NightError(f"{error}\n{_advice(version)}") from None
     (made / NAME).write_text(label, encoding="utf-8")
     for name in (*champion.takes, NAME):
         shutil.move(made / name, target / name)
+
+
+def _advice(version: Version) -> str:
+    return (
+        f"The night is to compare with {version.name}, which is at prod, but this clone's cache lacks its data, and "
+        "no default DVC remote has them. Copy .dvc/cache from a clone that has them, or push them from there to a DVC "
+        "remote that both know. If they are lost, take the version from prod, and the next will be the first there: "
+        f"gto deprecate student {version.name} prod"
+    )
