@@ -42,10 +42,10 @@ def clean(root: Path, keep: int, remote: bool) -> str:
         known = registry.read(root)
         promoted = {move.version for move in known.assignments}
         old = {one.revision for one in known.versions[:-keep] if one.name not in promoted}
-        _remove_results(root, keep, old)
-        git(root, "worktree", "prune")
-        introduce(root)
-        with undisturbed(root):
+        with undisturbed(root):  # nothing goes where that is refused
+            _remove_results(root, keep, old)
+            git(root, "worktree", "prune")
+            introduce(root)
             return collect(root, old, remote)
 
 
