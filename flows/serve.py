@@ -1,4 +1,4 @@
-"""Prefect's command line for a server whose SQLite makes nobody ask twice and does not grow with its file.
+"""Prefect's command line for a server whose SQLite makes nobody ask twice, and that no page from elsewhere may call.
 
 Prefect begins transactions as DEFERRED. One that reads, and then writes what another has written meanwhile, fails at
 once with "database is locked", and who asked for it asks again two seconds later. IMMEDIATE ones wait for each other
@@ -9,6 +9,8 @@ And whoever may call the server may run code, but a browser lets any page that i
 tokens against that do not cover its sockets, and its own automations that pause one another do not have them.
 """
 
+import os
+import re
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+NO_NAME = re.compile(rb"(localhost|[\d.]+|\[[\da-f:.]+\])(:\d+)?", re.IGNORECASE)
 PAGES = "PRAGMA cache_size = -2000"  # kB, as SQLite has it by default; the system keeps the file in memory anyway
 
 
@@ -37,26 +40,33 @@ def keep_few_pages(connection: Connection) -> None:
         connection.info[PAGES] = True  # it lives as long as the connection to the file
 
 
-def is_foreign(scope: Scope) -> bool:
+def is_foreign(scope: Scope, by_name: bool) -> bool:
     """Tell whether a page from elsewhere wants to change something or a socket; what it may read CORS says.
 
-    Browsers say so in headers that no page can set; whoever is no browser has neither header, or need not.
+    Browsers say so in headers that no page can set; whoever is no browser has neither header, or need not. But whoever
+    owns a name may let it lead here after his page has come from it, and it counts as the server's own (DNS rebinding):
+    so only a server with a password may be called `by_name`.
     """
-    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["method"] in ("GET", "HEAD", "OPTIONS")):
+    if scope["type"] == "lifespan":
         return False
     headers = dict(scope["headers"])
+    if not by_name and not NO_NAME.fullmatch(headers.get(b"host", b"localhost")):
+        return True
+    if scope["type"] == "http" and scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        return False
     if site := headers.get(b"sec-fetch-site"):  # newer browsers, over TLS and on the loopback; right behind proxies too
         return site not in (b"same-origin", b"none")
     return b"origin" in headers and headers[b"origin"].partition(b"://")[2] != headers.get(b"host")
 
 
-def for_own_pages(app: ASGIApp) -> ASGIApp:
+def for_own_pages(app: ASGIApp, by_name: bool) -> ASGIApp:
     """Let an application answer its own pages, and programs, alone."""
-    refused = JSONResponse({"detail": "Pages of other origins than the server's own may not call it."}, 403)
+    hint = "" if by_name else " Without a password it is called by its address or as localhost."
+    refused = JSONResponse({"detail": f"Pages of other origins than the server's own may not call it.{hint}"}, 403)
     answers: dict[str, ASGIApp] = {"http": refused, "websocket": WebSocketClose(1008)}
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        await (answers[scope["type"]] if is_foreign(scope) else app)(scope, receive, send)
+        await (answers[scope["type"]] if is_foreign(scope, by_name) else app)(scope, receive, send)
 
     return guarded
 
@@ -65,6 +75,6 @@ if __name__ == "__main__":
     import uvicorn
     from prefect.cli import app
 
-    run = uvicorn.run
-    vars(uvicorn)["run"] = lambda app, **settings: run(for_own_pages(app), **settings)
+    run, by_name = uvicorn.run, bool(os.environ.get("PREFECT_SERVER_API_AUTH_STRING"))
+    vars(uvicorn)["run"] = lambda app, **settings: run(for_own_pages(app, by_name), **settings)
     app()

@@ -89,7 +89,7 @@ def test_pages_from_elsewhere_can_neither_change_anything_nor_listen(kind: str, 
     async def say(message: Any) -> None:
         said.append(message)
 
-    asyncio.run(serve.for_own_pages(app)(scope(kind, **headers), None, say))
+    asyncio.run(serve.for_own_pages(app, by_name=True)(scope(kind, **headers), None, say))
     assert said[0].get("status", said[0].get("code")) in (403, 1008)
 
 
@@ -106,4 +106,24 @@ def test_pages_from_elsewhere_can_neither_change_anything_nor_listen(kind: str, 
     ],
 )
 def test_the_dashboard_wherever_it_was_opened_and_programs_are_answered(asked: dict[str, Any]) -> None:
-    assert not serve.is_foreign(asked)
+    assert not serve.is_foreign(asked, by_name=True)
+    assert not serve.is_foreign(asked, by_name=False)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("host", "foreign"),
+    [
+        ("evil.example:4200", True),
+        ("[bad", True),
+        ("localhost:4300", False),
+        ("127.0.0.1:4200", False),
+        ("[::1]", False),
+    ],
+)
+def test_a_server_without_a_password_is_not_called_by_a_name_that_may_lead_anywhere(
+    method: str, host: str, foreign: bool
+) -> None:
+    asked = scope(method=method, host=host, sec_fetch_site="same-origin")
+    assert serve.is_foreign(asked, by_name=False) == foreign
+    assert not serve.is_foreign(asked, by_name=True)
