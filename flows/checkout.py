@@ -11,7 +11,7 @@ import psutil
 
 from flows import origin
 from flows.commands import git, over_network
-from flows.night import HOME
+from flows.place import HOME
 
 VISITS = HOME / "visits"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from flows import origin
 from flows.collect import collect, undisturbed
 from flows.commands import CommandError, git
-from flows.night import HOME, Night, NightError
+from flows.night import Night, NightError
+from flows.place import HOME
 from flows.unattended import introduce
 from flows.worktree import only_night, only_one
 from handful import registry

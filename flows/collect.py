@@ -7,12 +7,13 @@ from pathlib import Path
 
 from flows import origin
 from flows.commands import dvc, git
-from flows.night import HOME, NightError
+from flows.night import NightError
+from flows.place import HOME
 from flows.worktree import share_cache
 from handful.registry import ARTIFACT, FETCH
 
 # What git refers to, and as what DVC will look into it: it knows the branches of the clone alone, not those of origin.
-REFERENCES = {"heads": "heads", "tags": "tags", "exps": "exps", "remotes": "heads/remotes"}
+REFS = [f"+refs/{one}/*:refs/{one}/*" for one in ("heads", "tags", "exps")] + ["+refs/remotes/*:refs/heads/remotes/*"]
 
 
 @contextmanager
@@ -38,8 +39,7 @@ def collect(root: Path, old: set[str], remote: bool) -> str:
     try:
         git(root, "clone", "--quiet", "--shared", "--no-tags", "--origin", "origin", str(root), str(folder))
         git(folder, "checkout", "--quiet", "--detach")
-        names = [f"+refs/{there}/*:refs/{here}/*" for there, here in REFERENCES.items()]
-        git(folder, "fetch", "--quiet", "--no-tags", "origin", *names)
+        git(folder, "fetch", "--quiet", "--no-tags", "origin", *REFS)
         for name in _names(folder, old):
             git(folder, "update-ref", "-d", name)
         if git(root, "status", "--porcelain", "--untracked-files=no"):  # what is in no commit needs its data too

@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.commands import dvc, git
 from flows.graph import Stage, read_stages
-from flows.night import HOME
+from flows.place import HOME
 from flows.space import SweepError
 from flows.values import PARAMS, put
 from flows.worktree import share_cache

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.commands import git
+from flows.place import HOME
 
-HOME = Path(".prefect")
 TRAILER = "Night"  # the last line of a night's commit, by which it is known
 
 

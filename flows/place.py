@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CLONE = Path(__file__).parents[1]
+HOME = Path(".prefect")  # all that is kept of runs and nights
 MACHINE = Path("/etc/machine-id")  # tells hosts apart that have one name, such as copies of a virtual machine
 
 
@@ -21,7 +22,7 @@ def home(root: Path) -> Path:
 
     Nobody else on this machine may look into it; where it is another user's, it is for them to say.
     """
-    folder = root / ".prefect"
+    folder = root / HOME
     folder.mkdir(mode=0o700, exist_ok=True)
     with suppress(PermissionError):
         folder.chmod(0o700)  # an earlier version of this file made it

@@ -9,7 +9,7 @@ import psutil
 
 from flows import environment
 from flows.access import LOOPBACK, Access
-from flows.place import home
+from flows.place import HOME, home
 from flows.processes import begin, find_process, marked, recall, record, stop_family
 from flows.server import answers_in_time
 
@@ -22,7 +22,7 @@ class Stack:
 
     def __init__(self, root: Path, name: str = "stack") -> None:
         self.root = root
-        self.file = root / ".prefect" / f"{name}.json"
+        self.file = root / HOME / f"{name}.json"
         self.state: dict[str, Any] = {"address": LOOPBACK, "port": PORT} | recall(self.file)
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from flows import origin
@@ -21,9 +22,9 @@ from handful.registry import Version
 def stopped(root: Path, date: str, reason: str, before: Version | None) -> str:
     """Write the page of a night that was stopped; `before` is what was at prod when it began."""
     parts = [f"# Night of {date}: stopped", f"```text\n{reason}\n```"]
-    for more in (_standing(root, before), _of_date(root, date), _left_out(root)):
+    for more in (partial(_standing, root, before), partial(_of_date, root, date), partial(left_out, root)):
         with suppress(Exception):  # what stopped it may be dvc.yaml itself, or git; what was said before that stays
-            parts += more
+            parts += more()
     return "\n\n".join(parts)
 
 
@@ -52,11 +53,6 @@ def _made(night: Night) -> Iterator[str]:
     yield from said(night, reached, before)
     for name, path in kept.items():
         yield from shown(name, path)
-
-
-def _left_out(root: Path) -> Iterator[str]:
-    """The same, looked for only when it is asked for."""
-    yield from left_out(root)
 
 
 def left_out(root: Path) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flows import git_locks, origin, stage_locks
 from flows.commands import CommandError, git
-from flows.night import HOME, Night
-from flows.place import home
+from flows.night import Night
+from flows.place import HOME, home
 
 
 def only_night(root: Path) -> AbstractContextManager[bool]:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from pyarrow import parquet
 
 from handful import readers
 from handful.errors import DataError
@@ -303,9 +302,7 @@ def test_an_image_that_a_data_set_names_and_that_is_gone_is_named(tmp_path: Path
     features = quiet_data_sets.Features(image=quiet_data_sets.Image(), label=quiet_data_sets.Value("string"))
     rows = {"image": [{"path": str(tmp_path / "gone.png"), "bytes": None}], "label": ["cat"]}
     (tmp_path / "d").mkdir()
-    parquet.write_table(
-        quiet_data_sets.Dataset.from_dict(rows, features=features).data.table, tmp_path / "d/train.parquet"
-    )
+    pq.write_table(quiet_data_sets.Dataset.from_dict(rows, features=features).data.table, tmp_path / "d/train.parquet")
     table = tables.HuggingFaceTable(kind="hugging_face", name="d", split="train")
     with pytest.raises(DataError, match=r"gone\.png, which cannot be read"):
         readers.read(table, tmp_path, IMAGES, True, "image")
