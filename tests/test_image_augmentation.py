@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from handful.image import augmentation, backbone, content, prediction
 from handful.image.parameters import CnnBackbone, ImageTransform
@@ -77,6 +77,15 @@ def test_a_flip_mirrors_and_is_made_once() -> None:
     made = augment(table([encoded(image)]), [ImageTransform(kind="flip", strength=1.0)], rows=3)
     assert len(made) == 1
     assert np.array_equal(prediction.decode(made["content"][0]), np.asarray(image)[:, ::-1])
+
+
+def test_what_other_rows_hold_or_gave_already_is_not_made_again() -> None:
+    image = noise(9, 7)
+    flip = [ImageTransform(kind="flip", strength=1.0)]
+    twice = [encoded(image), encoded(image, "BMP")]
+    assert twice[0] != twice[1]
+    assert len(augment(table(twice), flip)) == 1
+    assert augment(table([encoded(image), encoded(ImageOps.mirror(image))]), flip).empty
 
 
 def test_an_image_of_a_single_tone_has_no_other_geometry() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from handful.image import prediction
 from handful.image.backbone import Backbone
+from handful.image.content import fingerprint
 from handful.image.parameters import ImageTransform
 
 # What strength 1 means, where digits are still legible: degrees, shares of the side, of the size, and of the colour.
@@ -36,8 +37,8 @@ def augment(
 ) -> pd.DataFrame:
     """Make up to `rows_per_example` new images for each labelled one and operation, each of its parent's size.
 
-    A row depends on the seed, its parent, the operation and its number alone, not on the other rows. An image that
-    equals its parent or an earlier one of the same parent teaches nothing and is left out.
+    An image depends on the seed, its parent, the operation and its number, not on the order of the rows. One that
+    equals a labelled one or an earlier new one teaches nothing and is left out.
 
     Args:
         labelled: columns id, content, label.
@@ -46,15 +47,15 @@ def augment(
         columns content (PNG), label, parent, operation.
     """
     rows: list[tuple[bytes, str, str, str]] = []
+    seen = {fingerprint(_png(prediction.decode(content))) for content in labelled["content"]}
     for parent, content, label in zip(labelled["id"], labelled["content"], labelled["label"], strict=True):
         original = prediction.decode(content)
-        seen = {original.tobytes()}
         for operation in operations:
             for number in range(rows_per_example):
-                image = _changed(original, operation, _random(seed, parent, operation.kind, number))
-                if image.tobytes() not in seen:
-                    seen.add(image.tobytes())
-                    rows.append((_png(image), label, parent, operation.kind))
+                new = _png(_changed(original, operation, _random(seed, parent, operation.kind, number)))
+                if (name := fingerprint(new)) not in seen:
+                    seen.add(name)
+                    rows.append((new, label, parent, operation.kind))
     return pd.DataFrame(rows, columns=["content", "label", "parent", "operation"], dtype=object)
 
 
