@@ -8,10 +8,9 @@ from pathlib import Path
 from flows import origin
 from flows.collect import collect, undisturbed
 from flows.commands import CommandError, git
-from flows.night import Night, NightError
-from flows.place import HOME
+from flows.night import NightError
 from flows.unattended import introduce
-from flows.worktree import only_night, only_one
+from flows.worktree import nights, only_night, only_one
 from handful import registry
 from handful.errors import HandfulError
 
@@ -52,9 +51,9 @@ def clean(root: Path, keep: int, remote: bool) -> str:
 
 def _remove_results(root: Path, keep: int, old: set[str]) -> None:
     """Remove what people could look at of the nights that made the old versions, and of stopped ones but the last."""
-    nights = [Night(root, folder.name) for folder in sorted((root / HOME / "results").glob("*"))]
-    stopped = [night for night in nights if not night.is_committed()]
-    made_old = [night for night in nights if night.is_committed() and night.revision in old]
+    shown = nights(root, "results")
+    stopped = [night for night in shown if not night.is_committed()]
+    made_old = [night for night in shown if night.is_committed() and night.revision in old]
     for night in [*made_old, *stopped[:-keep]]:
         shutil.rmtree(night.results)
 

@@ -59,10 +59,10 @@ def apply(root: Path) -> str:
     study = _study(root)
     from flows.standing import best, verdict
 
-    text, values = (root / PARAMS).read_text(encoding="utf-8"), study.values(best(study))
+    text, values = (root / PARAMS).read_bytes().decode(), study.values(best(study))  # lines end as they do
     better = {place: value for place, value in values.items() if look_up(text, place) != value}
     changes = [f"  {place}: {look_up(text, place)} → {value}" for place, value in better.items()]
-    (root / PARAMS).write_text(put(text, better), encoding="utf-8")
+    (root / PARAMS).write_bytes(put(text, better).encode())
     return "\n".join([verdict(study), *changes])
 
 

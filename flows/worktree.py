@@ -29,9 +29,10 @@ def only_one(root: Path, what: str) -> Iterator[bool]:
             yield True
 
 
-def nights(root: Path) -> list[Night]:
-    """List the nights that have not ended well, the oldest first."""
-    return [Night(root, folder.name) for folder in sorted((root / HOME / "nights").glob("*"))]
+def nights(root: Path, what: str = "nights") -> list[Night]:
+    """List those that have not ended well, or those of the `results`, the oldest first: -2 comes before -10."""
+    there = [Night(root, folder.name) for folder in (root / HOME / what).glob("*")]
+    return sorted(there, key=lambda night: (night.date, len(night.name), night.name))
 
 
 def begin(root: Path, date: str, say: Callable[[str], None]) -> Night:

@@ -292,6 +292,19 @@ def test_a_failed_point_is_not_the_best_and_of_equal_points_the_first_is(root: P
     assert "No point is better" in verdict(study)
 
 
+def test_apply_exchanges_the_values_alone_also_where_lines_end_as_on_windows(root: Path) -> None:
+    file = root / "params.yaml"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    commit(root)
+    before = file.read_bytes()
+    study = begun(root, settle(root, points=2))
+    for accuracy in (0.5, 0.9):
+        [point] = study.ask()
+        study.tell(point, [{"accuracy": accuracy, "log_loss": 0.7}])
+    assert "Point 1 is best" in apply(root)
+    assert file.read_bytes() == before.replace(b"10.0", str(study.values(point)["probe.strength"]).encode())
+
+
 def test_where_nothing_is_better_apply_changes_no_letter(root: Path) -> None:
     file = root / "params.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("10.0", "1.0e+1"), encoding="utf-8")

@@ -13,6 +13,7 @@ from flows.graph import Stage
 from flows.night import Night
 from flows.night_summary import page
 from flows.outcome import PROMOTED, UNCHANGED, Outcome
+from flows.place import HOME
 from flows.telling import Hands
 from flows.worktree import nights
 from handful import registry
@@ -37,7 +38,6 @@ def test_a_night_that_origin_refuses_for_good_is_told_by_the_next_one(clone: Pat
     assert Night(clone, "2026-11-23").is_committed()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_of_several_nights_that_were_not_told_the_newest_takes_the_place_of_all(clone: Path, tmp_path: Path) -> None:
     night_of(clone)
@@ -86,7 +86,6 @@ def test_the_page_names_the_champion_whose_numbers_it_shows(clone: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_page_that_cannot_be_shown_does_not_hold_up_the_next_night(clone: Path) -> None:
     def fail(outcome: Outcome, stages: list[Stage]) -> None:
         if outcome.night.name == "2026-11-22":
@@ -99,3 +98,10 @@ def test_a_page_that_cannot_be_shown_does_not_hold_up_the_next_night(clone: Path
     outcome = pass_night(clone, "2026-11-23", Hands(seen.run, fail, seen.said.append))
     assert (outcome.kind, outcome.version.name) == (PROMOTED, "v2.0.0")
     assert git(clone, "status", "--porcelain") == ""
+
+
+def test_the_nights_of_a_date_come_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    names = ["2026-11-22", "2026-11-22-2", "2026-11-22-10", "2026-11-23", "2026-11-23-2"]
+    for name in reversed(names):
+        (tmp_path / HOME / "nights" / name).mkdir(parents=True)
+    assert [night.name for night in nights(tmp_path)] == names
