@@ -66,8 +66,8 @@ def _require(root: Path, pool: str, url: str) -> None:
 
     if Stack(root).running():
         raise UpError("The stack of this clone is up and has workers of its own. Run make down first.")
-    if not can_share(root):
-        raise UpError("This clone needs an `origin` and a default DVC remote: nothing else carries data between hosts.")
+    if not ((root / ".dvc").is_dir() and can_share(root)):
+        raise UpError("It needs a clone with an `origin` and a default DVC remote: hosts share data by nothing else.")
     if not answers(url):
         raise UpError(f"No server answers at {url}. Is it up, and does it listen there (`address` in server.yaml)?")
     try:

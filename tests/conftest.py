@@ -89,7 +89,8 @@ def small_repository(folder: Path) -> Path:
     write_rows(root / "data" / "raw" / "small")
     values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
     values["raw"] = "data/raw/small"
-    values["pretrain_transfer"]["candidates"][0] |= {"epochs": 1, "minimum_steps": 4, "steps_per_root": 0.0}
+    short = {"epochs": 1, "minimum_steps": 4, "steps_per_root": 0.0, "batch_size": 8}
+    values["pretrain_transfer"]["candidates"][0] |= short
     values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"minimum_steps": 4}
     values["pretrain_transfer"]["minimum_rows_per_class"] = 0
     values["distill"]["students"][0] |= {"minimum_steps": 50}
@@ -119,10 +120,10 @@ def command(root: Path, *arguments: str, check: bool = True, **environment: str)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_cache(shared: Path) -> Iterator[None]:
     """Embeddings of tests go to a folder of their own, never to the user's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HANDFUL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("HANDFUL_CACHE", str(shared / "cache"))
         patch.setenv("DVC_NO_ANALYTICS", "1")
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield

@@ -234,6 +234,13 @@ def test_hosts_of_one_name_are_told_apart_by_the_id_of_the_machine(
     assert not any(machine in one for one in places for machine in ("4f1c", "9b20"))
 
 
+def test_outside_a_clone_nobody_starts_workers_and_the_reason_is_one_line(tmp_path: Path) -> None:
+    done = flows(tmp_path, "worker", PREFECT_API_URL="http://127.0.0.1:9/api", PYTHONPATH=str(PROJECT))
+    assert done.returncode == 1
+    assert done.stderr.startswith("It needs a clone")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_workers_that_run_are_left_alone_by_those_who_would_start_them_a_second_time(tmp_path: Path) -> None:
     root = toy_repository(tmp_path, SHORT)
     with only_one(root, "workers-gpu"):
