@@ -177,7 +177,7 @@ def test_the_commands_tell_origin_within_five_seconds(root: Path, tmp_path: Path
 
 
 @pytest.fixture
-def shared(root: Path, tmp_path: Path) -> tuple[Path, Path]:
+def clones(root: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A repository with v1 at prod, and another clone of its origin."""
     git(tmp_path, "init", "--quiet", "--bare", "origin.git")
     git(root, "remote", "add", "origin", str(tmp_path / "origin.git"))
@@ -189,8 +189,8 @@ def shared(root: Path, tmp_path: Path) -> tuple[Path, Path]:
     return root, tmp_path / "other"
 
 
-def test_another_clone_goes_by_what_is_at_prod_by_now(shared: tuple[Path, Path]) -> None:
-    root, other = shared
+def test_another_clone_goes_by_what_is_at_prod_by_now(clones: tuple[Path, Path]) -> None:
+    root, other = clones
     assert "v1.0.0" in command(other, "history").stdout
     add_version(root, 0.75)
     registry.promote(root, "v2")
@@ -202,9 +202,9 @@ def test_another_clone_goes_by_what_is_at_prod_by_now(shared: tuple[Path, Path])
 
 
 def test_a_hook_of_another_repository_changes_the_clone_that_is_named_and_its_origin(
-    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    clones: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root, _ = shared
+    root, _ = clones
     add_version(root, 0.75)
     with monkeypatch.context() as patch:
         patch.setenv("GIT_DIR", ".")  # as git has it while a hook of a bare repository runs
@@ -216,9 +216,9 @@ def test_a_hook_of_another_repository_changes_the_clone_that_is_named_and_its_or
 
 
 def test_what_two_people_change_at_once_is_undone_for_the_second(
-    shared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    clones: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root, other = shared
+    root, other = clones
     add_version(root, 0.75)
     registry.push(root)
     registry.fetch(other)
@@ -249,8 +249,8 @@ def test_an_unknown_version_ends_a_command_with_one_paragraph(root: Path) -> Non
     assert done.stderr == "handful: There is no version v9. There are v1.0.0.\n"
 
 
-def test_settings_of_a_person_lose_no_version_and_keep_none_from_origin(shared: tuple[Path, Path]) -> None:
-    root, _ = shared
+def test_settings_of_a_person_lose_no_version_and_keep_none_from_origin(clones: tuple[Path, Path]) -> None:
+    root, _ = clones
     add_version(root, 0.75)
     git(root, "config", "fetch.prune", "true")
     hook = root / ".git" / "hooks" / "pre-push"
