@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from flows.access import AccessError
+from flows.commands import CommandError
 from flows.graph import GraphError, read_stages
 from flows.host import work
 from flows.server import UpError
@@ -68,5 +69,5 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (AccessError, GraphError, UpError) as error:
+    except (AccessError, CommandError, GraphError, UpError) as error:
         sys.exit(str(error))

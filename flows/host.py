@@ -67,7 +67,7 @@ def _require(root: Path, pool: str, url: str) -> None:
     if Stack(root).running():
         raise UpError("The stack of this clone is up and has workers of its own. Run make down first.")
     if not ((root / ".dvc").is_dir() and can_share(root)):
-        raise UpError("It needs a clone with an `origin` and a default DVC remote: hosts share data by nothing else.")
+        raise UpError("Start workers in a clone with an `origin` and a default DVC remote: hosts share data by those.")
     if not answers(url):
         raise UpError(f"No server answers at {url}. Is it up, and does it listen there (`address` in server.yaml)?")
     try:

@@ -59,7 +59,7 @@ def apply(root: Path) -> str:
     study = _study(root)
     from flows.standing import best, verdict
 
-    text, values = (root / PARAMS).read_bytes().decode(), study.values(best(study))  # lines end as they do
+    text, values = (root / PARAMS).read_bytes().decode(), study.values(best(study))  # bytes keep the ends of lines
     better = {place: value for place, value in values.items() if look_up(text, place) != value}
     changes = [f"  {place}: {look_up(text, place)} → {value}" for place, value in better.items()]
     (root / PARAMS).write_bytes(put(text, better).encode())

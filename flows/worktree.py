@@ -30,7 +30,7 @@ def only_one(root: Path, what: str) -> Iterator[bool]:
 
 
 def nights(root: Path, what: str = "nights") -> list[Night]:
-    """List those that have not ended well, or those of the `results`, the oldest first: -2 comes before -10."""
+    """List the nights that have not ended well, or whose `results` are still there; the oldest first, -2 before -10."""
     there = [Night(root, folder.name) for folder in (root / HOME / what).glob("*")]
     return sorted(there, key=lambda night: (night.date, len(night.name), night.name))
 

@@ -234,10 +234,17 @@ def test_hosts_of_one_name_are_told_apart_by_the_id_of_the_machine(
     assert not any(machine in one for one in places for machine in ("4f1c", "9b20"))
 
 
-def test_outside_a_clone_nobody_starts_workers_and_the_reason_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("there", "said"), [([], "Start workers in a clone"), ([".dvc"], "git remote: fatal: not a git repository")]
+)
+def test_outside_a_clone_nobody_starts_workers_and_the_reason_is_one_line(
+    tmp_path: Path, there: list[str], said: str
+) -> None:
+    for name in there:
+        (tmp_path / name).mkdir()
     done = flows(tmp_path, "worker", PREFECT_API_URL="http://127.0.0.1:9/api", PYTHONPATH=str(PROJECT))
     assert done.returncode == 1
-    assert done.stderr.startswith("It needs a clone")
+    assert done.stderr.startswith(said)
     assert len(done.stderr.splitlines()) == 1
 
 
