@@ -26,6 +26,7 @@ from handful.training import Classifier, Examples, Schedule, fit
 log = logging.getLogger("handful.transfer")
 TINY = 1e-7
 UNEXAMINED = dict.fromkeys(["accuracy", "log_loss", "gain", "standard_error"])
+WATCHED = 4  # one labelled row of so many says when a fold's training is to stop
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ def full_fine_tuning(
     settings: FullFineTuning,
     epochs: int,
     seed: int,
-    held_out: pd.DataFrame | None,
+    watched: pd.DataFrame | None,
     what: str,
 ) -> tuple[Teacher, int]:
     """Train all weights, starting from the probe (Kumar et al. 2022, LP-FT).
 
-    With `held_out` rows, training stops early by their loss; without, after `epochs`.
+    With `watched` rows, which it does not learn, training stops early by their loss; without, after `epochs`.
 
     Returns:
         the teacher and the number of epochs that its weights have seen.
@@ -106,7 +107,7 @@ def full_fine_tuning(
         batch_size=settings.batch_size,
         patience=settings.patience,
     )
-    validation = None if held_out is None else _examples(held_out, start.classes)
+    validation = None if watched is None else _examples(watched, start.classes)
     history = fit(network, tuned.collate, _examples(rows, start.classes), schedule, seed, validation, what)
     network.cpu()
     tuned.finish()
@@ -191,7 +192,7 @@ def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[di
     if reason := _unexamined(parameters, labelled["label"]):
         first = parameters.candidates[0]
         log.info("%s, not cross-validated: %s", first.kind, reason)
-        trained = _train(first, start, start.training, None, None, "training on all rows")
+        trained = _train(first, start, start.training, None, "training on all rows")
         return trained, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
     folds = folds[: parameters.folds_examined]
@@ -207,7 +208,7 @@ def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[di
         records.append(_record(candidate.kind, probabilities, truth, gain))
         log.info("%s: accuracy %.3f in cross-validation", candidate.kind, records[-1]["accuracy"])
     records = [{**record, "chosen": number == best} for number, record in enumerate(records)]
-    trained = _train(parameters.candidates[best], start, start.training, epochs_of[best], None, "training on all rows")
+    trained = _train(parameters.candidates[best], start, start.training, epochs_of[best], "training on all rows")
     return trained, records
 
 
@@ -226,10 +227,10 @@ def _train(
     start: Start,
     rows: pd.DataFrame,
     epochs: int | None,
-    held_out: pd.DataFrame | None,
     what: str,
+    watched: pd.DataFrame | None = None,
 ) -> Trained:
-    """Train one candidate; only full fine-tuning counts its epochs, and stops by `held_out`."""
+    """Train one candidate; only full fine-tuning counts its epochs, and stops by the rows `watched`."""
     backbone, head, seed = start.backbone, start.head, start.seed
     match candidate:
         case LinearProbe():
@@ -238,7 +239,7 @@ def _train(
             return contrastive_fine_tuning(start, rows, candidate, what)
         case FullFineTuning():
             many = candidate.epochs if epochs is None else epochs
-            return Trained(*full_fine_tuning(backbone, rows, head, candidate, many, seed, held_out, what))
+            return Trained(*full_fine_tuning(backbone, rows, head, candidate, many, seed, watched, what))
 
 
 def _held_out_probabilities(
@@ -249,10 +250,23 @@ def _held_out_probabilities(
     for number, (_, held) in enumerate(folds, start=1):
         rows, held_out = _learnable(start.training, labelled["id"].iloc[held]), labelled.iloc[held]
         what = f"{candidate.kind}, fold {number} of {len(folds)}"
-        trained = _train(candidate, start, rows, None, held_out, what)
+        rows, watched = _set_apart(rows, start.seed) if isinstance(candidate, FullFineTuning) else (rows, None)
+        trained = _train(candidate, start, rows, None, what, watched)
         epochs.append(trained.epochs)
         probabilities.append(trained.teacher.predict_proba(held_out["content"].tolist()))
     return np.concatenate(probabilities), int(np.median(epochs))
+
+
+def _set_apart(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The rows to learn, and labelled ones that know nothing of them to stop by; None where a class has but one.
+
+    Rows that score a candidate must not also say when its training was best: it would look better than it is.
+    """
+    labelled = rows[rows["origin_kind"] == "labelled"]
+    if labelled["label"].value_counts().min() < 2:
+        return rows, None
+    _, watched = crossvalidation.splits(labelled["label"].to_numpy(str), WATCHED, 1, seed)[0]
+    return _learnable(rows, labelled["id"].iloc[watched]), labelled.iloc[watched]
 
 
 def _learnable(training: pd.DataFrame, held_out: pd.Series) -> pd.DataFrame:

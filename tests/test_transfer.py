@@ -164,6 +164,39 @@ def test_guesses_on_the_pool_are_not_learned_from_while_rows_are_held_out(unlear
     assert accuracy(pd.concat([unlearnable, guesses], ignore_index=True)) == accuracy(unlearnable)
 
 
+def test_training_stops_by_rows_that_neither_teach_nor_score(
+    unlearnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[set[str], set[str]]] = []
+    tune = transfer.full_fine_tuning
+
+    def spy(*given: Any) -> Any:
+        rows, watched = given[1], given[6]
+        if watched is not None:
+            assert not lineage.descends(rows["parent"], watched["id"]).any()
+            seen.append((set(rows["id"]), set(watched["id"])))
+        return tune(*given)
+
+    monkeypatch.setattr(transfer, "full_fine_tuning", spy)
+    training = pd.concat([unlearnable, copies(unlearnable, "augmented", unlearnable["id"].tolist())], ignore_index=True)
+    choose(training, parameters(FROZEN, TUNED), FREE, seed=0)
+    folds = crossvalidation.splits(unlearnable["label"].to_numpy(str), 3, 1, seed=0)
+    assert len(seen) == len(folds)
+    for (learned, watched), (_, held) in zip(seen, folds, strict=True):
+        scored = set(unlearnable["id"].iloc[held])
+        assert watched
+        assert not watched & scored
+        assert not learned & (watched | scored)
+
+
+def test_a_class_of_one_row_is_learned_and_not_watched(lopsided: pd.DataFrame) -> None:
+    # Two rows of one class: in each half of the folds one of them is left.
+    few = pd.concat([lopsided[lopsided["label"] == "up"].head(2), lopsided[lopsided["label"] == "across"]])
+    halves = parameters(FROZEN, TUNED).model_copy(update={"folds": 2})
+    _, (_, record) = choose(few.reset_index(drop=True), halves, FREE, seed=0)
+    assert record["accuracy"] > 0.9
+
+
 def test_the_winner_learns_from_every_row_of_the_training_table(unlearnable: pd.DataFrame) -> None:
     pool = table([stripes(row % 2 == 0, row) for row in range(20)], ["a", "b"] * 10).assign(origin_kind="pool")
     training = pd.concat([unlearnable, pool.assign(id=[f"pool {row}" for row in range(20)])], ignore_index=True)
