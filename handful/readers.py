@@ -10,6 +10,7 @@ from typing import Any
 
 import fsspec
 import pandas as pd
+from fsspec.implementations.local import LocalFileSystem
 
 from handful.errors import DataError, MissingExtraError
 from handful.parameters import tables
@@ -138,9 +139,13 @@ def _read_file(path: str, raw: Path) -> Rows:
 
 
 def _bytes_of(path: str, raw: Path) -> bytes:
-    with _explained(path, raw), fsspec.open(_locate(path, raw), "rb") as file:
-        data: bytes = file.read()
-        return data
+    with _explained(path, raw):
+        filesystem, place = fsspec.core.url_to_fs(_locate(path, raw))
+        if isinstance(filesystem, LocalFileSystem):
+            _require_file(filesystem, filesystem.info(place), path)
+        with filesystem.open(place, "rb") as file:
+            data: bytes = file.read()
+            return data
 
 
 @contextmanager
@@ -200,8 +205,8 @@ def _require_file(filesystem: Any, details: dict[str, Any], place: str) -> None:
         raise DataError(f"The name of the file {place!a} is no UTF-8. Rename it.")
     if details["type"] != "file" and not filesystem.isfile(details["name"]):
         raise DataError(
-            f"{place} is no file, but a link to a folder or to nothing, a pipe or a device. "
-            "Remove it, or put the images themselves in its place."
+            f"{place} is no file, but a folder, a link to one or to nothing, a pipe or a device. "
+            "Remove it, or put the file itself in its place."
         )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,10 @@ def test_an_unknown_ending_names_those_that_are_known(tmp_path: Path) -> None:
         assert ending in error
 
 
-def test_a_folder_where_a_file_must_be_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").mkdir()
-    assert "t.csv cannot be read" in error_of("t.csv", tmp_path)
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_where_a_table_must_be_is_an_error(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "t.csv")
+    assert "t.csv is no file, but a folder" in error_of("t.csv", tmp_path)
 
 
 def test_half_a_surrogate_pair_is_an_error_that_names_the_row(tmp_path: Path) -> None:
