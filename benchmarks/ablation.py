@@ -32,6 +32,7 @@ class Step:
     self_training: bool = True
     diffusion: bool = True
     surface: bool = True
+    nearest: bool = True
     linear: bool = False  # the linear student, not the default one
 
 
@@ -53,9 +54,10 @@ STEPS = (
     ),
     Step("(+ noise pruning, by the gate)", "teacher", pruning="cleanlab"),
     Step("+ contrastive fine-tuning", "teacher", candidates=None, self_training=False),
-    Step("+ self-training", "teacher", candidates=None, diffusion=False, surface=False),
-    Step("+ what near rows are thought to be", "teacher", candidates=None, surface=False),
-    Step("+ a second opinion, of the n-grams: the teacher", "teacher", candidates=None),
+    Step("+ self-training", "teacher", candidates=None, diffusion=False, surface=False, nearest=False),
+    Step("+ what near rows are thought to be", "teacher", candidates=None, surface=False, nearest=False),
+    Step("+ a second opinion, of the n-grams", "teacher", candidates=None, nearest=False),
+    Step("+ a third, of the nearest rows: the teacher", "teacher", candidates=None),
     Step("distilled: the linear student", "student", candidates=None, linear=True),
     Step("distilled: the default student", "student", candidates=None),
 )
@@ -112,7 +114,7 @@ def _self_training(given: Values, step: Step) -> Values:
     """The section as the step wants it."""
     if not step.self_training:
         return {"kind": "none"}
-    absent = {"diffusion": step.diffusion, "surface_share": step.surface}
+    absent = {"diffusion": step.diffusion, "surface_share": step.surface, "nearest_share": step.nearest}
     return {**given, **{name: 0.0 for name, kept in absent.items() if not kept}}
 
 

@@ -220,11 +220,11 @@ def _self_training(crossvalidation: Mapping[str, Any]) -> str:
     """What the teacher learned from the pool past the gate, as further sentences; nothing where it did not."""
     if not (classes := crossvalidation["guessed"]):
         return ""
-    rows, share = count(sum(row["rows"] for row in classes)), crossvalidation["surface_share"]
-    second = f" A second opinion, which asks no encoder, has {percent(share)} of the say." if share else ""
+    rows = count(sum(row["rows"] for row in classes))
+    shares = ", ".join(f"{_plain(name)} {percent(share)}" for name, share in crossvalidation["shares"].items())
     return (
         f" Self-training, which the gate does not judge, let it learn from {rows} rows of the pool with guessed labels "
-        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher.{second}"
+        f"of {len(classes)} classes; they are in guessed.parquet, beside the teacher. Its opinions: {shares}."
     )
 
 

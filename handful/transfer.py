@@ -11,6 +11,7 @@ import pandas as pd
 
 from handful import contrastive, crossvalidation, lineage, probe, selftraining
 from handful.embedding import Backbone, embed
+from handful.nearest import Nearest
 from handful.parameters.learning import (
     ClassBalancedSelfTraining,
     ContrastiveFineTuning,
@@ -120,6 +121,7 @@ def contrastive_fine_tuning(start: Start, rows: pd.DataFrame, settings: Contrast
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
     backbone as it was, the names of the classes and the surface of the contents agree on. Then the probe also learns
     what all the rows looked at are thought to be, and so does a second one, on their surface, which errs on other rows.
+    These rows are also asked themselves, what is nearest to a content.
     """
     tuned = _drawn_together(start.backbone, rows, settings, start.seed, what)
     teacher = replace(linear_probe(tuned, rows, start.head), kind=settings.kind)
@@ -148,16 +150,20 @@ def _self_trained(
     learned = selftraining.guessed(teachers, names, surface, rows, contents, head, further)
     steps = {name: getattr(further, name) for name in ("learning_rate", "epochs", "minimum_steps")}
     # The guesses make the rows of a class many: their root would ask for more steps than they are worth.
-    onwards = settings.model_copy(update={**steps, "steps_per_root": 0.0})
-    both = pd.concat([rows, learned])
+    onwards, both = settings.model_copy(update={**steps, "steps_per_root": 0.0}), pd.concat([rows, learned])
     tuned = _drawn_together(first.backbone, both, onwards, start.seed, f"{what}, self-training")
     heard = _worth_hearing(names, start)
-    own, told = selftraining.settled(embed(tuned, every), rows, learned, heard, head, further)
-    second = None
+    embeddings = embed(tuned, every)
+    own, told = selftraining.settled(embeddings, rows, learned, heard, head, further)
+    told["content"], second, third = contents, None, None
     if further.surface_share:
         second = Surface(vocabulary, selftraining.taught(surface, rows, told, head), further.surface_share)
-    teacher = Teacher(tuned, own, first.kind, second)
-    return Trained(teacher, before=first, guessed=told.assign(content=contents).set_index(drawn))
+    if further.nearest_share:
+        known = pd.concat([rows, told])[["content", "label", "weight"]].reset_index(drop=True)
+        asked = (further.nearest, further.nearest_share)
+        third = Nearest(own.classes, known, embeddings, surface if second else None, *asked)
+    teacher = Teacher(tuned, own, first.kind, second, third)
+    return Trained(teacher, before=first, guessed=told.set_index(drawn))
 
 
 def _worth_hearing(names: selftraining.Names | None, start: Start) -> selftraining.Names | None:
@@ -196,7 +202,8 @@ def choose(start: Start, parameters: PretrainTransfer) -> tuple[Trained, list[di
         return trained, [{"kind": first.kind, "chosen": True, "reason": reason, **UNEXAMINED}]
     folds = crossvalidation.splits(labelled["label"].to_numpy(str), parameters.folds, 1, start.seed)
     folds = folds[: parameters.folds_examined]
-    truth = _codes(labelled)[np.concatenate([held for _, held in folds])]
+    codes = np.unique(labelled["label"].to_numpy(str), return_inverse=True)[1]
+    truth = codes[np.concatenate([held for _, held in folds])]
     best, best_correct, records, epochs_of = 0, np.empty(0), [], []
     for number, candidate in enumerate(parameters.candidates):
         probabilities, epochs = _held_out_probabilities(candidate, start, folds)
@@ -260,7 +267,7 @@ def _held_out_probabilities(
 def _set_apart(rows: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The rows to learn, and labelled ones that know nothing of them to stop by; None where a class has but one.
 
-    Rows that score a candidate must not also say when its training was best: it would look better than it is.
+    Rows that score a candidate must not say, too, when its training was best: it would look better than it is.
     """
     labelled = rows[rows["origin_kind"] == "labelled"]
     if labelled["label"].value_counts().min() < 2:
@@ -279,10 +286,6 @@ def _examples(rows: pd.DataFrame, classes: Sequence[str]) -> Examples:
     codes = pd.Categorical(rows["label"], categories=list(classes)).codes
     targets = np.eye(len(classes), dtype=np.float32)[codes]
     return Examples(rows["content"].tolist(), targets, rows["weight"].to_numpy(np.float32))
-
-
-def _codes(labelled: pd.DataFrame) -> np.ndarray:
-    return np.unique(labelled["label"].to_numpy(str), return_inverse=True)[1]
 
 
 def _record(kind: str, probabilities: np.ndarray, truth: np.ndarray, gain: crossvalidation.Gain) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def pretrain_transfer(
     figures = {name: chosen[name] for name in ("kind", "accuracy", "log_loss", "reason")}
     rows = trained.guessed["label"].value_counts().sort_index().items()
     found = {"candidates": records, "chosen": figures, "backbone": pretrained.origin}
-    found["surface_share"] = teacher.surface.share if teacher.surface else None
+    found["shares"] = teacher.shares
     found["guessed"] = [{"label": label, "rows": count} for label, count in rows]
     return Transferred(teacher, baseline, trained.guessed, found)
 

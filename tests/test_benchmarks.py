@@ -279,7 +279,7 @@ def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> 
     steps = {step.name: step for step in ablation.STEPS}
     given = {name: parameters.parse(ablation.changed(values, step), name) for name, step in steps.items()}
     # The default student is made of the whole teacher.
-    whole = given["+ a second opinion, of the n-grams: the teacher"]
+    whole = given["+ a third, of the nearest rows: the teacher"]
     assert given.pop("distilled: the default student") == whole == parameters.parse(values, "params.yaml")
     first = given.pop("frozen backbone, logistic regression")
     assert first == given["+ the pool's confident rows, by the gate"]
@@ -291,7 +291,8 @@ def test_each_step_of_the_ablation_is_a_whole_set_of_parameters_of_its_own() -> 
     self_trained = given["+ self-training"].pretrain_transfer.candidates[0]
     assert isinstance(self_trained, ContrastiveFineTuning)
     assert isinstance(self_trained.self_training, ClassBalancedSelfTraining)
-    assert self_trained.self_training.diffusion == self_trained.self_training.surface_share == 0
+    shares = self_trained.self_training.surface_share, self_trained.self_training.nearest_share
+    assert (self_trained.self_training.diffusion, *shares) == (0, 0, 0)
 
 
 def test_the_ablation_prints_its_tables_alone_and_names_what_failed(

@@ -208,7 +208,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ],
             "backbone": "from scratch",
             "guessed": [],
-            "surface_share": None,
+            "shares": {"head": 1.0},
         },
         "distill/distill.json": {"default": "cnn", "others": [], "agreement": {"cnn": None}, "rows": {"unseen": 0}},
     }

@@ -92,6 +92,12 @@ def test_equal_bounds_are_in_order(values: dict) -> None:
     assert parse(values, "params.yaml").select.filter[0].ends == (0.5, 0.5)
 
 
+def test_opinions_that_leave_the_head_no_say_are_refused(values: dict) -> None:
+    values["pretrain_transfer"]["candidates"][0]["self_training"] |= {"surface_share": 0.5, "nearest_share": 0.5}
+    with pytest.raises(ParameterError, match="surface_share and nearest_share must add up to less than 1"):
+        parse(values, "params.yaml")
+
+
 def test_a_diffusion_that_would_spread_for_thousands_of_steps_is_refused(values: dict) -> None:
     values["pretrain_transfer"]["candidates"][0]["self_training"]["diffusion"] = 0.999
     with pytest.raises(ParameterError, match="diffusion"):

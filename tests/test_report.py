@@ -189,14 +189,12 @@ def test_the_rows_of_the_pool_that_the_teacher_learned_from_past_the_gate_are_to
     told = (
         "Self-training, which the gate does not judge, let it learn from 1,234 rows of the pool with guessed labels of "
         "2 classes; they are in guessed.parquet, beside the teacher. "
-        "A second opinion, which asks no encoder, has 25.0\u00a0% of the say."
+        "Its opinions: head 25.0\u00a0%, surface 50.0\u00a0%, nearest rows 25.0\u00a0%."
     )
     assert told in Page(report.html(findings)).text
     assert told in report.markdown(findings)
     nothing = replace(findings, crossvalidation={**findings.crossvalidation, "guessed": []})
     assert "Self-training" not in report.html(nothing) + report.markdown(nothing)
-    alone = replace(findings, crossvalidation={**findings.crossvalidation, "surface_share": None})
-    assert "second opinion" not in report.html(alone) + report.markdown(alone)
 
 
 def test_how_often_the_student_says_what_its_teacher_says_is_told() -> None:

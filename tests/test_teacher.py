@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from handful.embedding import Backbone, embed
 from handful.errors import BackboneError
 from handful.image import backbone as image_backbone
 from handful.image.parameters import CnnBackbone
+from handful.nearest import Nearest
 from handful.teacher import Surface, Teacher
 from handful.text import backbone as text_backbone
 from handful.text.parameters import PretrainedBackbone
@@ -67,6 +69,13 @@ def with_second_opinion(given: Teacher, contents: list[Any]) -> Teacher:
     return replace(given, surface=Surface(vocabulary, second, 0.25), temperature=2.0)
 
 
+def with_nearest_rows(given: Teacher, contents: list[Any]) -> Teacher:
+    """The teacher that also asks the two rows that lie nearest, and perhaps how alike their surfaces are."""
+    read = given.backbone.surface(contents, given.surface.vocabulary) if given.surface else None
+    known = pd.DataFrame({"content": contents, "label": LABELS, "weight": 1.0})
+    return replace(given, nearest=Nearest(given.head.classes, known, embed(given.backbone, contents), read, 2, 0.5))
+
+
 def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
     each_modality: list[Case], tmp_path: Path
 ) -> None:
@@ -81,6 +90,25 @@ def test_a_second_opinion_comes_back_and_has_its_share_in_what_is_said(
         assert both.predict_proba([]).shape == (0, 2)
         both.save(tmp_path / modality, modality, parameters, 0)
         assert np.array_equal(teacher.load(tmp_path / modality).predict_proba(contents), both.predict_proba(contents))
+
+
+def test_the_nearest_rows_come_back_and_have_their_share_in_what_is_said(
+    each_modality: list[Case], tmp_path: Path
+) -> None:
+    for alone, modality, parameters, contents in each_modality:
+        third = with_nearest_rows(alone, contents)
+        assert third.nearest is not None
+        said = third.nearest.predict_proba(embed(alone.backbone, contents), None)
+        expected = 0.5 * alone.predict_proba(contents) + 0.5 * said
+        assert np.allclose(third.predict_proba(contents), expected, atol=1e-5)
+        all_three = with_nearest_rows(with_second_opinion(alone, contents), contents)
+        assert all_three.shares == {"head": 0.25, "surface": 0.25, "nearest_rows": 0.5}
+        assert all_three.size_bytes > third.size_bytes > alone.size_bytes
+        for number, one in enumerate((third, all_three)):
+            folder = tmp_path / f"{modality} {number}"
+            one.save(folder, modality, parameters, 0)
+            assert np.array_equal(teacher.load(folder).predict_proba(contents), one.predict_proba(contents))
+            assert one.predict_proba([]).shape == (0, 2)
 
 
 def test_the_surface_of_many_rows_is_read_a_part_at_a_time(

@@ -63,6 +63,8 @@ GUESSING = ClassBalancedSelfTraining(
     neighbours=5,
     diffusion=0.5,
     surface_share=0.25,
+    nearest=3,
+    nearest_share=0.25,
 )
 
 
@@ -320,18 +322,33 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
     assert set(told["weight"]) == {0.5}
     again = transfer.linear_probe(with_pool.backbone, pd.concat([few, told], ignore_index=True), FREE)
-    assert again.predict(unseen) == replace(with_pool, surface=None).predict(unseen)
+    assert again.predict(unseen) == replace(with_pool, surface=None, nearest=None).predict(unseen)
+    assert with_pool.shares == {"head": 0.5, "surface": 0.25, "nearest_rows": 0.25}
+    assert with_pool.nearest is not None
+    assert with_pool.nearest.known["content"].tolist() == [*few["content"], *told["content"]]
+    assert with_pool.nearest.known["label"].tolist() == [*few["label"], *told["label"]]
+    assert with_pool.nearest.known["weight"].tolist() == [1.0] * len(few) + [0.5] * 20
+    assert np.array_equal(with_pool.nearest.embeddings, embed(with_pool.backbone, with_pool.nearest.known["content"]))
     assert with_pool.surface is not None
-    assert with_pool.surface.share == 0.25
     pixels = BACKBONE.surface([*few["content"], *told["content"], *unseen], {})
     both = np.concatenate([few["label"], told["label"]])
     second = probe.fit(pixels[: len(both)], both, FREE.inverse_regularisation, np.repeat([1.0, 0.5], [len(few), 20]))
     assert with_pool.surface.head.predict(pixels[len(both) :]).tolist() == second.predict(pixels[len(both) :]).tolist()
-    assert alone.surface is without_pool.surface is None
+    assert alone.shares == without_pool.shares == {"head": 1.0}
     assert with_pool.kind == alone.kind == "contrastive_fine_tuning"
     assert np.array_equal(alone.predict_proba(unseen), without_pool.predict_proba(unseen))
     assert not np.array_equal(alone.predict_proba(unseen), with_pool.predict_proba(unseen))
     assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.8
+
+
+@pytest.mark.parametrize("further", [("surface", 0.25), ("nearest_rows", 0.25)])
+def test_an_opinion_without_a_share_is_not_formed(lopsided: pd.DataFrame, further: tuple[str, float]) -> None:
+    key = {"surface": "nearest_share", "nearest_rows": "surface_share"}[further[0]]
+    settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING.model_copy(update={key: 0.0})})
+    few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(40)]
+    trained = transfer.contrastive_fine_tuning(transfer.Start(BACKBONE, few, pool, FREE, 0), few, settings, "a toy")
+    assert trained.teacher.shares == {"head": 0.75, further[0]: further[1]}
+    assert np.mean(np.array(trained.teacher.predict(pool)) == ["up", "across"] * 20) > 0.8
 
 
 def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:

@@ -113,7 +113,7 @@ def toy(
             ],
             "backbone": "a folder",
             "guessed": [{"label": "a", "rows": 1200}, {"label": "b", "rows": 34}],
-            "surface_share": 0.25,
+            "shares": {"head": 0.25, "surface": 0.5, "nearest_rows": 0.25},
         },
         distillation={"agreement": {"linear": 0.9125}, "rows": {"unseen": 80}},
         validation={"tables": {"labelled": table, "unlabelled": table}, "reasons": {reason: 2}},

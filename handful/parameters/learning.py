@@ -172,7 +172,8 @@ class ClassBalancedSelfTraining(Section):
     It looks at `pool_rows` of the pool, or at `pool_rows_per_class` for each class where that is more. Of a class that
     is guessed seldom, it learns from `minimum_per_class` rows. A guessed label weighs `weight`, a given one 1. In the
     end the head learns all rows looked at; the share `diffusion` of what each is taken for comes of its nearest
-    `neighbours`. A probe on the surface of the contents learns them too, and has `surface_share` of the say.
+    `neighbours`. A probe on the surface of the contents learns them too, and has `surface_share` of the say; the
+    `nearest` of these rows are asked themselves, and have `nearest_share`. What is left is the head's.
     """
 
     kind: Literal["class_balanced"]
@@ -187,6 +188,14 @@ class ClassBalancedSelfTraining(Section):
     neighbours: Count
     diffusion: Annotated[float, Field(ge=0.0, le=0.95)]  # nearer to 1 it takes thousands of steps, and all rows agree
     surface_share: Annotated[float, Field(ge=0.0, lt=1.0)]
+    nearest: Count
+    nearest_share: Annotated[float, Field(ge=0.0, lt=1.0)]
+
+    @model_validator(mode="after")
+    def _the_head_has_a_say(self) -> "ClassBalancedSelfTraining":
+        if self.surface_share + self.nearest_share >= 1:
+            raise ValueError("surface_share and nearest_share must add up to less than 1: the rest is the head's say")
+        return self
 
 
 SelfTraining = Annotated[NoSelfTraining | ClassBalancedSelfTraining, Field(discriminator="kind")]
