@@ -15,7 +15,7 @@ from handful.diffusion import TEMPERATURE
 SURFACE_WEIGHT = 0.2  # of the cosine of two surfaces, added to that of two embeddings
 ITSELF = 1 - 1e-4  # a cosine of embeddings above which two contents are one
 ROWS_AT_ONCE = 512  # against all that are known
-TINY = 1e-9
+DOUBT = 0.01  # a voice for no class: what comes from afar leaves it open, and what lies far from all is told apart
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Nearest:
                 alike = self._likeness(embeddings[part], None if self.surface is None else surface[part])
                 nearest = np.argpartition(-alike, count - 1, axis=1)[:, :count]
                 voices = np.exp((np.take_along_axis(alike, nearest, axis=1) - 1) / TEMPERATURE)
-                votes = np.einsum("nk,nkc->nc", voices, self._told[nearest]) + TINY
+                votes = np.einsum("nk,nkc->nc", voices, self._told[nearest]) + DOUBT / len(self.classes)
                 said.append(np.asarray(votes / votes.sum(axis=1, keepdims=True), np.float32))
         return np.concatenate(said)
 
