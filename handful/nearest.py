@@ -15,14 +15,15 @@ from handful.diffusion import TEMPERATURE
 SURFACE_WEIGHT = 0.2  # of the cosine of two surfaces, added to that of two embeddings
 ITSELF = 1 - 1e-4  # a cosine of embeddings above which two contents are one
 ROWS_AT_ONCE = 512  # against all that are known
-DOUBT = 0.01  # a voice for no class: what comes from afar leaves it open, and what lies far from all is told apart
+DOUBT = 0.01  # a voice for no class: the farther all rows are, the less they say
 
 
 @dataclass(frozen=True)
 class Nearest:
     """An opinion of few rows where a probe's is of all: it follows a class that lies in several places.
 
-    So labels that spread over a graph reach contents that were not part of it (Delalleau et al. 2005, eq. 7).
+    So labels that spread over a graph reach contents that were not part of it (the induction formula of Delalleau et
+    al. 2005, whose small constant in the denominator is DOUBT).
 
     `known` are the rows (columns content, label, weight), with `embeddings` float32 [n, d] and `surface` [n, features],
     or None to go by embeddings alone. The `count` nearest are asked, and of the teacher's probabilities `share` come of
