@@ -14,7 +14,7 @@ from handful.diffusion import TEMPERATURE
 
 SURFACE_WEIGHT = 0.2  # of the cosine of two surfaces, added to that of two embeddings
 ITSELF = 1 - 1e-4  # a cosine of embeddings above which two contents are one
-ROWS_AT_ONCE = 512  # against all that are known
+ROWS_AT_ONCE = 256  # against all that are known
 DOUBT = 0.01  # a voice for no class: the farther all rows are, the less they say
 
 
