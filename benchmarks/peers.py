@@ -29,13 +29,13 @@ TEXT_ONLY = ("setfit", "model2vec")
 
 def linear_probe(labelled: pd.DataFrame, parameters: Parameters, seed: int) -> Trained:
     """The frozen backbone under logistic regression: what every teacher has to beat."""
-    from handful import batches, transfer
+    from handful import batches, candidates
 
     seconds: dict[str, float] = {}
     with timed(seconds, "linear_probe"):
         backbone = part(parameters.modality, "backbone").load(parameters.backbone, seed)
         head = Probe(inverse_regularisation=INVERSE_REGULARISATION)
-        fitted = transfer.linear_probe(backbone, labelled.assign(weight=1.0), head)
+        fitted = candidates.linear_probe(backbone, labelled.assign(weight=1.0), head)
     return Trained(
         classes=fitted.classes_,
         predict_proba=lambda contents: fitted.predict_proba(contents, cached=False),

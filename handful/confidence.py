@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from handful import calibration
+from handful.candidates import Start, Trained
 from handful.teacher import Teacher
-from handful.transfer import Start, Trained
 
 POOL_ROWS = 500  # plenty for a mean
 FEWEST_ROWS = 100  # that were not learned; where there are fewer, chance would decide, and all rows are asked

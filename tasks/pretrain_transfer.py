@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from handful import confidence, devices, pool, storage
+from handful.candidates import Start, linear_probe
 from handful.embedding import Backbone
 from handful.modality import part
 from handful.parameters import Parameters
 from handful.parameters.learning import PretrainTransfer, Probe
 from handful.teacher import Teacher
-from handful.transfer import Start, choose, linear_probe
+from handful.transfer import choose
 from tasks import start
 
 log = logging.getLogger("handful.pretrain_transfer")

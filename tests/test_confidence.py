@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handful import confidence, parameters
+from handful.candidates import Start, Trained, linear_probe
 from handful.image import backbone as image_backbone
 from handful.image.backbone import Backbone
-from handful.transfer import Start, Trained, linear_probe
 from tests.images import stripes
 
 ROOT = Path(__file__).parents[1]

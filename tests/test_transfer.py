@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from handful import crossvalidation, lineage, probe, selftraining, transfer
+from handful import candidates, crossvalidation, lineage, probe, selftraining, transfer
 from handful.embedding import embed
 from handful.image import backbone
 from handful.image.parameters import CnnBackbone
@@ -71,7 +71,7 @@ GUESSING = ClassBalancedSelfTraining(
 def choose(
     training: pd.DataFrame, given: PretrainTransfer, head: Probe, seed: int
 ) -> tuple[Teacher, list[dict[str, Any]]]:
-    trained, records = transfer.choose(transfer.Start(BACKBONE, training, [], head, seed), given)
+    trained, records = transfer.choose(candidates.Start(BACKBONE, training, [], head, seed), given)
     return trained.teacher, records
 
 
@@ -133,7 +133,7 @@ def accuracy(training: pd.DataFrame) -> float:
 def test_only_the_folds_that_are_asked_for_are_held_out(unlearnable: pd.DataFrame) -> None:
     labels = unlearnable["label"].to_numpy(str)
     training, held = crossvalidation.splits(labels, 3, 1, seed=0)[0]
-    teacher = transfer.linear_probe(BACKBONE, unlearnable.iloc[training], FREE)
+    teacher = candidates.linear_probe(BACKBONE, unlearnable.iloc[training], FREE)
     expected = np.mean(np.array(teacher.predict(unlearnable["content"].iloc[held].tolist())) == labels[held])
     one = parameters(FROZEN, FROZEN).model_copy(update={"folds_examined": 1})
     _, records = choose(unlearnable, one, FREE, seed=0)
@@ -170,7 +170,7 @@ def test_training_stops_by_rows_that_neither_teach_nor_score(
     unlearnable: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[set[str], set[str]]] = []
-    tune = transfer.full_fine_tuning
+    tune = candidates.full_fine_tuning
 
     def spy(*given: Any) -> Any:
         rows, watched = given[1], given[6]
@@ -271,7 +271,7 @@ def test_a_later_candidate_wins_by_a_clear_gain(lopsided: pd.DataFrame) -> None:
 
 def test_fine_tuning_leaves_the_backbone_that_it_began_from(lopsided: pd.DataFrame) -> None:
     before = BACKBONE.fingerprint
-    tuned, epochs = transfer.full_fine_tuning(BACKBONE, lopsided, FREE, TUNED, 2, 0, lopsided, "fine-tuning")
+    tuned, epochs = candidates.full_fine_tuning(BACKBONE, lopsided, FREE, TUNED, 2, 0, lopsided, "fine-tuning")
     assert 1 <= epochs <= 2
     assert backbone.Backbone(BACKBONE.settings, BACKBONE.module, "", adapted=False).fingerprint == before
     assert tuned.backbone.module is not BACKBONE.module
@@ -309,7 +309,7 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     unseen = [stripes(row % 2 == 0, 900 + row) for row in range(40)]
     few = lopsided.groupby("label").head(12)  # enough for the pixels to tell the kinds apart, too
     without, poolless, trained = (
-        transfer.contrastive_fine_tuning(transfer.Start(BACKBONE, few, rows, FREE, 0), few, each, "a toy")
+        candidates.contrastive_fine_tuning(candidates.Start(BACKBONE, few, rows, FREE, 0), few, each, "a toy")
         for each, rows in ((DRAWN_TOGETHER, pool), (settings, []), (settings, pool))
     )
     alone, without_pool, with_pool, told = without.teacher, poolless.teacher, trained.teacher, trained.guessed
@@ -321,7 +321,7 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert [row.content for row in told.itertuples()] == [pool[row] for row in told.index]
     assert np.mean([row.label == ("up" if row.Index % 2 == 0 else "across") for row in told.itertuples()]) > 0.8
     assert set(told["weight"]) == {0.5}
-    again = transfer.linear_probe(with_pool.backbone, pd.concat([few, told], ignore_index=True), FREE)
+    again = candidates.linear_probe(with_pool.backbone, pd.concat([few, told], ignore_index=True), FREE)
     assert again.predict(unseen) == replace(with_pool, surface=None, nearest=None).predict(unseen)
     assert with_pool.shares == {"head": 0.5, "surface": 0.25, "nearest_rows": 0.25}
     assert with_pool.nearest is not None
@@ -346,14 +346,14 @@ def test_an_opinion_without_a_share_is_not_formed(lopsided: pd.DataFrame, furthe
     key = {"surface": "nearest_share", "nearest_rows": "surface_share"}[further[0]]
     settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING.model_copy(update={key: 0.0})})
     few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(40)]
-    trained = transfer.contrastive_fine_tuning(transfer.Start(BACKBONE, few, pool, FREE, 0), few, settings, "a toy")
+    trained = candidates.contrastive_fine_tuning(candidates.Start(BACKBONE, few, pool, FREE, 0), few, settings, "a toy")
     assert trained.teacher.shares == {"head": 0.75, further[0]: further[1]}
     assert np.mean(np.array(trained.teacher.predict(pool)) == ["up", "across"] * 20) > 0.8
 
 
 def test_an_encoder_learns_the_surest_guesses(lopsided: pd.DataFrame) -> None:
     few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(20)]
-    alone = transfer.linear_probe(BACKBONE, few, FREE)
+    alone = candidates.linear_probe(BACKBONE, few, FREE)
     surface = BACKBONE.surface([*few["content"], *pool], {})
     learned = selftraining.guessed([alone], None, surface, few, pool, FREE, GUESSING)
     assert 10 <= len(learned) <= 11  # the half of twenty, rounded up for each class
@@ -393,12 +393,12 @@ def test_names_are_heard_where_they_are_right_as_often_as_a_probe_of_rows_it_did
     unlearnable: pd.DataFrame, lopsided: pd.DataFrame
 ) -> None:
     names = selftraining.Names(np.eye(2, dtype=np.float32), right=0.9)
-    by_chance, easy = (transfer.Start(BACKBONE, rows, [], FREE, 0) for rows in (unlearnable, lopsided))
+    by_chance, easy = (candidates.Start(BACKBONE, rows, [], FREE, 0) for rows in (unlearnable, lopsided))
     assert by_chance.shown < 0.75
     assert easy.shown > 0.9
-    assert transfer._worth_hearing(names, by_chance) is names
-    assert transfer._worth_hearing(names, easy) is None
-    assert transfer._worth_hearing(None, by_chance) is None
+    assert candidates._worth_hearing(names, by_chance) is names
+    assert candidates._worth_hearing(names, easy) is None
+    assert candidates._worth_hearing(None, by_chance) is None
 
 
 def test_images_have_no_names(lopsided: pd.DataFrame) -> None:
@@ -477,4 +477,4 @@ def test_a_heavier_row_counts_more(unlearnable: pd.DataFrame) -> None:
     torn = table([picture, picture, *unlearnable["content"][:4]], ["a", "b", "a", "a", "b", "b"])
     for weights, expected in (([9.0, 1.0], "a"), ([1.0, 9.0], "b")):
         rows = torn.assign(weight=[*weights, 1.0, 1.0, 1.0, 1.0])
-        assert transfer.linear_probe(BACKBONE, rows, FREE).predict([picture]) == [expected]
+        assert candidates.linear_probe(BACKBONE, rows, FREE).predict([picture]) == [expected]
