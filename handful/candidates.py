@@ -110,7 +110,7 @@ def contrastive_fine_tuning(start: Start, rows: pd.DataFrame, settings: Contrast
     With self-training that is done once more, from there on, with the pool's rows that this teacher, a probe on the
     backbone as it was, the names of the classes and the surface of the contents agree on. Then the probe also learns
     what all the rows looked at are thought to be, and so does a second one, on their surface, which errs on other rows.
-    These rows are also asked themselves, what is nearest to a content.
+    Those of these rows that lie nearest a content have a say of their own.
     """
     tuned = _drawn_together(start.backbone, rows, settings, start.seed, what)
     teacher = replace(linear_probe(tuned, rows, start.head), kind=settings.kind)
