@@ -40,8 +40,9 @@ class Nearest:
     @property
     def size_bytes(self) -> int:
         """Bytes of what has to be known of the rows."""
-        stored = self.surface.data if sparse.issparse(self.surface) else self.surface
-        return int(self.embeddings.nbytes + getattr(stored, "nbytes", 0))
+        read = self.surface
+        stored = [read.data, read.indices, read.indptr] if sparse.issparse(read) else [read]
+        return sum(int(array.nbytes) for array in [self.embeddings, *stored] if array is not None)
 
     @cached_property
     def _told(self) -> np.ndarray:

@@ -341,13 +341,12 @@ def test_a_teacher_goes_on_learning_from_its_own_labels_on_the_pool(lopsided: pd
     assert np.mean(np.array(with_pool.predict(unseen)) == ["up", "across"] * 20) > 0.8
 
 
-@pytest.mark.parametrize("further", [("surface", 0.25), ("nearest_rows", 0.25)])
-def test_an_opinion_without_a_share_is_not_formed(lopsided: pd.DataFrame, further: tuple[str, float]) -> None:
-    key = {"surface": "nearest_share", "nearest_rows": "surface_share"}[further[0]]
-    settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING.model_copy(update={key: 0.0})})
+@pytest.mark.parametrize(("absent", "formed"), [("nearest_share", "surface"), ("surface_share", "nearest_rows")])
+def test_an_opinion_without_a_share_is_not_formed(lopsided: pd.DataFrame, absent: str, formed: str) -> None:
+    settings = DRAWN_TOGETHER.model_copy(update={"self_training": GUESSING.model_copy(update={absent: 0.0})})
     few, pool = lopsided.groupby("label").head(12), [stripes(row % 2 == 0, 500 + row) for row in range(40)]
     trained = candidates.contrastive_fine_tuning(candidates.Start(BACKBONE, few, pool, FREE, 0), few, settings, "a toy")
-    assert trained.teacher.shares == {"head": 0.75, further[0]: further[1]}
+    assert trained.teacher.shares == {"head": 0.75, formed: 0.25}
     assert np.mean(np.array(trained.teacher.predict(pool)) == ["up", "across"] * 20) > 0.8
 
 
