@@ -2,21 +2,33 @@
 
 import argparse
 import copy
+import logging
+import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import numpy as np
 import yaml
 
-from benchmarks import fewshot, results
+from benchmarks import fewshot, folders, process, results
+from benchmarks.trained import score
+from handful import compute, contrastive, parameters, storage
+from handful.embedding import Backbone
 from handful.errors import HandfulError
+from handful.parameters.learning import ContrastiveFineTuning
 from handful.text.parameters import LinearStudent
+from tasks import SHAPES_KEPT
 
 Values = dict[str, Any]
+Lines = dict[str, dict[str, list[results.Record]]]  # by step and data folder, one for each seed
 
 
 @dataclass(frozen=True)
@@ -67,31 +79,77 @@ SCORES = (("accuracy", "Accuracy, %"), ("mcc", "Matthews correlation × 100"))
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run every step on every data folder and print one table per score; status 1 if something cannot be done."""
     asked = _parse(arguments)
-    lines: dict[str, dict[str, list[results.Record]]] = {}
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("handful").setLevel(logging.INFO)
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", SHAPES_KEPT)
+    lines: Lines = {step.name: {Path(path).resolve().name: [] for path in asked.data} for step in STEPS}
     failures: list[str] = []
     try:
-        for step in STEPS:
-            records = _measure(asked, step, failures)
-            lines[step.name] = {folder.name: [r for r in records if r["data"] == folder.name] for folder in asked.data}
+        values = yaml.safe_load(asked.params.read_text(encoding="utf-8"))
+        for draw in fewshot.plan(argparse.Namespace(**vars(asked), systems=["teacher"])):
+            with _shared():
+                for number, step in enumerate(STEPS):
+                    if record := _measure(draw, step, values, asked.out / f"{number}.json", failures):
+                        lines[step.name][draw.folder.name].append(record)
     except HandfulError as error:
         sys.exit(f"benchmarks.ablation: {error}")
-    sys.stdout.write("\n\n".join(_table(lines, *score) for score in SCORES) + "\n")
+    except KeyboardInterrupt:
+        sys.exit(f"benchmarks.ablation: stopped. {asked.out} keeps what was measured; run again to go on.")
+    sys.stdout.write("\n\n".join(_table(lines, *column) for column in SCORES) + "\n")
     if failures:
         sys.exit("benchmarks.ablation: " + "\n".join(failures))
 
 
-def _measure(asked: argparse.Namespace, step: Step, failures: list[str]) -> list[results.Record]:
-    """The records of one step; what has been measured with the same settings is taken from its file."""
-    alike = [other for other in STEPS if replace(other, name=step.name, system=step.system) == step]
-    values = changed(yaml.safe_load(asked.params.read_text(encoding="utf-8")), step)
-    with tempfile.TemporaryDirectory(prefix="handful-ablation-") as folder:
-        file, out = Path(folder, "params.yaml"), asked.out / f"{STEPS.index(alike[0])}.json"
-        file.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
-        wanted = {**vars(asked), "systems": [other.system for other in alike], "params": file, "out": out}
-        jobs = list(fewshot.plan(argparse.Namespace(**wanted)))
-        failed = fewshot.run(jobs, out)
-    failures += [f"{step.name}: {failure}" for failure in failed]
-    return [record for record in fewshot.measured(jobs, out) if record["system"] == step.system]
+@contextmanager
+def _shared() -> Iterator[None]:
+    """Let all lines have one cache of embeddings, and do a fine-tuning of the same rows once: only scores are asked."""
+    made: dict[Any, Backbone] = {}
+    fine_tune = contrastive.fine_tune
+
+    def once(
+        backbone: Backbone,
+        contents: Sequence[Any],
+        labels: np.ndarray,
+        weights: np.ndarray,
+        settings: ContrastiveFineTuning,
+        seed: int,
+        what: str,
+    ) -> Backbone:
+        used = settings.model_dump_json(exclude={"self_training"})
+        key = (backbone.fingerprint, tuple(contents), tuple(labels), tuple(weights), used, seed)
+        if key not in made:
+            made[key] = fine_tune(backbone, contents, labels, weights, settings, seed, what)
+        return made[key]
+
+    with (
+        tempfile.TemporaryDirectory(prefix="handful-ablation-") as cache,
+        mock.patch.dict(os.environ, HANDFUL_CACHE=cache),
+        mock.patch.object(contrastive, "fine_tune", once),
+    ):
+        yield
+
+
+def _measure(draw: fewshot.Job, step: Step, values: Values, out: Path, failures: list[str]) -> results.Record | None:
+    """The record of one step on one draw: that of its file if it still stands, else a new one; None if it failed."""
+    asked = parameters.parse(changed(values, step), str(draw.parameter_file))
+    identity = results.identity(draw.folder, step.system, draw.shots, draw.seed, asked)
+    if standing := results.standing(results.read(out), identity):
+        return standing
+    what = f"{step.name}: {draw.folder.name}, {draw.shots} shots, seed {draw.seed}"
+    sys.stderr.write(f"--- {what}\n")
+    try:
+        with compute.running(asked.compute):
+            _, systems = process.train(asked, draw.folder, draw.shots, draw.seed, [step.system])
+        test = folders.test_rows(draw.folder)
+        contents, labels = test["content"].tolist(), test["label"].tolist()
+        scores = score(systems[step.system], contents, labels, [], asked.evaluate, draw.seed)
+    except Exception as error:  # whatever it is: the other lines are to be measured
+        traceback.print_exc()
+        failures.append(f"{what}: {error}")
+        return None
+    record = {**identity, **scores}
+    storage.write_json(results.add(results.read(out), record), out)
+    return record
 
 
 def changed(values: Values, step: Step) -> Values:
@@ -122,13 +180,13 @@ def _left_in(listed: list[Values], kinds: tuple[str, ...] | None) -> list[Values
     return [each for each in listed if kinds is None or each["kind"] in kinds]
 
 
-def _table(lines: dict[str, dict[str, list[results.Record]]], score: str, heading: str) -> str:
-    names = list(next(iter(lines.values())))
+def _table(lines: Lines, name: str, heading: str) -> str:
+    data = list(next(iter(lines.values())))
     body = [
-        [step, *(_cell([100 * record[score] for record in line[name]]) for name in names)]
+        [step, *(_cell([100 * record[name] for record in line[folder]]) for folder in data)]
         for step, line in lines.items()
     ]
-    return results.markdown([heading, *names], body)
+    return results.markdown([heading, *data], body)
 
 
 def _cell(values: list[float]) -> str:

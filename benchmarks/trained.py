@@ -44,12 +44,10 @@ def measure(
     seed: int,
 ) -> dict[str, Any]:
     """Score all test rows, then time prediction on one thread over an even sample of them."""
-    probabilities = trained.predict_proba(contents)
-    scores = metrics.score(labels, probabilities, trained.classes, parameters, seed)
+    scores = score(trained, contents, labels, out_of_scope, parameters, seed)
     speed = latency.measure(trained.predict_proba, contents[:: -(-len(contents) // TIMED_ROWS)])
     return {
-        **{name: scores[name] for name in SCORES},
-        "out_of_scope_auroc": _auroc(probabilities, trained.predict_proba(out_of_scope)) if out_of_scope else None,
+        **scores,
         "train_seconds": trained.train_seconds,
         "stages": trained.stages,
         "predict_per_second": speed["rows_per_second"],
@@ -57,6 +55,23 @@ def measure(
         "size_bytes": trained.size_bytes,
         "peak_rss_bytes": trained.peak_rss_bytes,
         "device": trained.device,
+    }
+
+
+def score(
+    trained: Trained,
+    contents: Sequence[Any],
+    labels: Sequence[str],
+    out_of_scope: Sequence[Any],
+    parameters: Evaluate,
+    seed: int,
+) -> dict[str, Any]:
+    """How right the system is on all test rows, and how well it tells them from those out of scope."""
+    probabilities = trained.predict_proba(contents)
+    scores = metrics.score(labels, probabilities, trained.classes, parameters, seed)
+    return {
+        **{name: scores[name] for name in SCORES},
+        "out_of_scope_auroc": _auroc(probabilities, trained.predict_proba(out_of_scope)) if out_of_scope else None,
         "test_rows": len(contents),
     }
 

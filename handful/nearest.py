@@ -14,7 +14,8 @@ from handful.diffusion import TEMPERATURE
 
 SURFACE_WEIGHT = 0.2  # of the cosine of two surfaces, added to that of two embeddings
 ITSELF = 1 - 1e-4  # a cosine of embeddings above which two contents are one
-ROWS_AT_ONCE = 256  # against all that are known
+READ = 50  # rows, the nearest by embedding: the others' surfaces would have to be very like to bring them in
+ROWS_AT_ONCE = 128  # against all that are known
 DOUBT = 0.01  # a voice for no class: the farther all rows are, the less they say
 
 
@@ -51,10 +52,9 @@ class Nearest:
         return np.asarray(labels * self.known[["weight"]].to_numpy(float), np.float32)
 
     @cached_property
-    def _columns(self) -> Any:
-        """The surfaces at unit length as columns, [features, n], ready to be multiplied with."""
-        columns = normalize(self.surface).T
-        return columns.tocsr() if sparse.issparse(columns) else columns
+    def _surfaces(self) -> Any:
+        """The surfaces at unit length, [n, features]."""
+        return normalize(self.surface)
 
     def predict_proba(self, embeddings: np.ndarray, surface: Any) -> np.ndarray:
         """What each content is taken for, float32 [m, classes], rows sum to 1.
@@ -69,19 +69,37 @@ class Nearest:
         with threadpool_limits(1):  # one order of summing on any number of cores
             for start in range(0, len(embeddings), ROWS_AT_ONCE):
                 part = slice(start, start + ROWS_AT_ONCE)
-                alike = self._likeness(embeddings[part], None if self.surface is None else surface[part])
-                nearest = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-                voices = np.exp((np.take_along_axis(alike, nearest, axis=1) - 1) / TEMPERATURE)
-                votes = np.einsum("nk,nkc->nc", voices, self._told[nearest]) + DOUBT / len(self.classes)
+                rows, alike = self._near(embeddings[part], None if self.surface is None else surface[part])
+                rows, alike = _largest(rows, alike, count)
+                voices = np.exp((alike - 1) / TEMPERATURE)
+                votes = np.einsum("nk,nkc->nc", voices, self._told[rows]) + DOUBT / len(self.classes)
                 said.append(np.asarray(votes / votes.sum(axis=1, keepdims=True), np.float32))
         return np.concatenate(said)
 
-    def _likeness(self, embeddings: np.ndarray, surface: Any) -> np.ndarray:
-        """Of each content to each row, float32 [m, n]; -inf to itself."""
-        alike: np.ndarray = embeddings @ self.embeddings.T
-        itself = alike > ITSELF
+    def _near(self, embeddings: np.ndarray, surface: Any) -> tuple[np.ndarray, np.ndarray]:
+        """For each content the rows near it by embedding, and how like it they are; -inf for itself.
+
+        Returns:
+            int64 and float32 [m, READ, or fewer where not as many are known].
+        """
+        cosines: np.ndarray = embeddings @ self.embeddings.T
+        cosines[cosines > ITSELF] = -np.inf
+        every = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+        rows, alike = _largest(every, cosines, min(max(READ, self.count), cosines.shape[1]))
         if surface is not None:
-            product = normalize(surface) @ self._columns
-            alike += SURFACE_WEIGHT * (product.toarray() if sparse.issparse(product) else product)
-        alike[itself] = -np.inf
-        return alike
+            alike += SURFACE_WEIGHT * _products(normalize(surface), self._surfaces, rows)
+        return rows, alike
+
+
+def _largest(rows: np.ndarray, alike: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each line the `count` largest in `alike` and what stands in `rows` in their places; both [m, count]."""
+    places = np.argpartition(alike, -count, axis=1)[:, -count:]
+    return np.take_along_axis(rows, places, axis=1), np.take_along_axis(alike, places, axis=1)
+
+
+def _products(ours: Any, theirs: Any, rows: np.ndarray) -> np.ndarray:
+    """The product of each line i of `ours` with those lines of `theirs` that `rows[i]` names; [m, k]."""
+    if not sparse.issparse(ours):
+        return np.take_along_axis(ours @ theirs.T, rows, axis=1)
+    beside = ours[np.repeat(np.arange(len(rows)), rows.shape[1])]
+    return np.asarray(beside.multiply(theirs[rows.ravel()]).sum(axis=1)).reshape(rows.shape)
