@@ -21,7 +21,7 @@ import yaml
 
 import handful
 from benchmarks import ablation, fewshot, folders, peers, pipeline, results
-from handful import parameters
+from handful import contrastive, parameters
 from handful.errors import DataError
 from handful.parameters.learning import ClassBalancedSelfTraining, ContrastiveFineTuning
 from tasks import augment, distill, ingest, pretrain_transfer, select, validate
@@ -311,6 +311,36 @@ def test_the_ablation_prints_its_tables_alone_and_names_what_failed(
         heading for _, heading in ablation.SCORES
     ]
     assert shown.count("failed") == 2
+
+
+def test_the_ablation_fine_tunes_once_what_its_lines_share_and_measures_the_same(
+    data: Path, params: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = yaml.safe_load(params.read_text(encoding="utf-8"))
+    [given, _] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["pretrain_transfer"]["candidates"]
+    given |= {"epochs": 1, "minimum_steps": 4, "steps_per_root": 0, "frozen_layers": 0}
+    given["self_training"] |= {"minimum_steps": 3, "pool_rows": 10, "pool_rows_per_class": 1}
+    values["pretrain_transfer"]["candidates"] = [given]
+    tuned = tmp_path / "params.yaml"
+    tuned.write_text(yaml.safe_dump(values), encoding="utf-8")
+
+    fine_tune, made = contrastive.fine_tune, []
+    monkeypatch.setattr(contrastive, "fine_tune", lambda *asked: made.append(asked[-1]) or fine_tune(*asked))
+    steps = [step for step in ablation.STEPS if step.candidates is None and step.nearest and not step.linear]
+    monkeypatch.setattr(ablation, "STEPS", steps)
+    choices = ["--data", str(data), "--shots", "4", "--seeds", "1", "--params", str(tuned)]
+    ablation.main([*choices, "--out", str(tmp_path / "records")])
+    assert made == ["training on all rows", "training on all rows, self-training"]  # for three lines
+
+    alone = tmp_path / "alone.json"
+    fewshot.main([*choices, "--systems", "teacher,student", "--out", str(alone)])
+    kept = [read(tmp_path / "records" / f"{number}.json") for number in range(len(steps))]
+    for number, system in ((len(steps) - 2, "teacher"), (len(steps) - 1, "student")):
+        shared, own = kept[number][system, 0], read(alone)[system, 0]
+        assert {name: own[name] for name in shared} == {**shared, "out_of_scope_auroc": own["out_of_scope_auroc"]}
+
+    ablation.main([*choices, "--out", str(tmp_path / "records")])
+    assert len(made) == 2  # what was measured stands
 
 
 def test_another_parameter_another_table_or_another_version_makes_a_record_out_of_date(
