@@ -66,6 +66,17 @@ def test_of_rows_that_are_as_near_the_one_counts_more_whose_surface_is_alike(for
     assert known.size_bytes == 4 * (4 + 2 + indices)
 
 
+@pytest.mark.parametrize(("read", "said"), [(2, "high"), (1, "low")])
+def test_surfaces_are_compared_with_the_rows_nearest_by_embedding_alone(
+    read: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "READ", read)
+    surfaces = csr_matrix(np.eye(2))
+    known = Nearest(CLASSES, rows(["low", "high"], [0, 60], 1).known, on_a_circle(0, 60), surfaces, 1, 0.5)
+    # 20 and 40 degrees are cosines of 0.94 and 0.77: with a fifth for its surface the farther row is ahead.
+    assert CLASSES[known.predict_proba(on_a_circle(20), surfaces[1:]).argmax()] == said
+
+
 def test_many_contents_are_asked_a_part_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     degrees = random.uniform(0, 90, 40)
