@@ -17,9 +17,10 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
     """The teacher at the temperature at which it is, on average over the pool, as sure as `expected` allows.
 
     An encoder that was fine-tuned on few rows is surer than it is right, and the rows that it learned cannot tell by
-    how much. Held-out rows can, but only of a lesser classifier: the probe on the backbone as it was, or the teacher's
-    own kind on fewer rows. So its own belief and what others guess are asked, too. The teacher's guesses stay. Without
-    a pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there are enough: it
+    how much. Held-out rows can: where cross-validation examined the teacher's kind and the pool then taught it nothing
+    more, what they showed is to be expected. Else they show a lesser classifier, such as the probe on the backbone as
+    it was, and the teacher's own belief and what others guess are asked, too. The teacher's guesses stay. Without a
+    pool the teacher does too. Of the pool those rows are asked that it did not learn from, where there are enough: it
     is surer of the others.
 
     Args:
@@ -33,13 +34,15 @@ def moderated(trained: Trained, baseline: Teacher, start: Start, accuracy: float
     drawn = np.random.default_rng(start.seed).permutation(unseen if len(unseen) >= FEWEST_ROWS else every)[:POOL_ROWS]
     contents = [start.pool[row] for row in np.sort(drawn)]
     logits = teacher.logits(contents)
-    believed = calibration.confidence(logits, 1.0)
+    shown = succession(max(start.shown, accuracy or 0.0), len(start.labelled))
+    if accuracy is not None and trained.before is None:
+        return replace(teacher, temperature=calibration.temperature_for(logits, shown))
     guesses = np.array(teacher.classes_)[logits.argmax(axis=1)]
     # Before self-training a teacher knows little that the baseline does not: it is no wonder if they agree.
     others = [trained.before, baseline] if trained.before else []
     alike = [float((guesses == np.array(other.predict(contents))).mean()) for other in others] or [0.0]
-    shown = succession(max(start.shown, accuracy or 0.0), len(start.labelled))
-    return replace(teacher, temperature=calibration.temperature_for(logits, expected(shown, [believed, *alike])))
+    sure = expected(shown, [calibration.confidence(logits, 1.0), *alike])
+    return replace(teacher, temperature=calibration.temperature_for(logits, sure))
 
 
 def expected(shown: float, guesses: Sequence[float]) -> float:

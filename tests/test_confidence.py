@@ -71,6 +71,16 @@ def test_a_teacher_that_is_less_sure_than_it_was_shown_to_be_right_becomes_surer
     assert moderated.predict_proba(start.pool).max(axis=1).mean() >= confidence.succession(0.9, 12) - 1e-4
 
 
+def test_a_teacher_whose_kind_was_examined_is_as_sure_as_that_showed_whatever_it_believes(start: Start) -> None:
+    chance = start.training.assign(label=np.random.default_rng(1).permutation(start.training["label"]))
+    start = replace(start, training=chance)
+    overconfident = linear_probe(start.backbone, chance, start.head.model_copy(update={"inverse_regularisation": 1e4}))
+    moderated = confidence.moderated(Trained(overconfident), overconfident, start, 0.6)
+    shown = confidence.succession(max(start.shown, 0.6), 12)
+    assert overconfident.predict_proba(start.pool).max(axis=1).mean() > shown + 0.1
+    assert moderated.predict_proba(start.pool).max(axis=1).mean() == pytest.approx(shown, abs=1e-4)
+
+
 def test_where_all_held_out_rows_were_right_a_teacher_is_not_certain_of_everything(start: Start) -> None:
     teacher = linear_probe(start.backbone, start.labelled, start.head)
     moderated = confidence.moderated(Trained(teacher), teacher, start, 1.0)
