@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
 import yaml
 
 from benchmarks import fewshot, folders, process, results
@@ -23,7 +22,6 @@ from benchmarks.trained import score
 from handful import compute, contrastive, parameters, storage
 from handful.embedding import Backbone
 from handful.errors import HandfulError
-from handful.parameters.learning import ContrastiveFineTuning
 from handful.text.parameters import LinearStudent
 from tasks import SHAPES_KEPT
 
@@ -106,19 +104,12 @@ def _shared() -> Iterator[None]:
     made: dict[Any, Backbone] = {}
     fine_tune = contrastive.fine_tune
 
-    def once(
-        backbone: Backbone,
-        contents: Sequence[Any],
-        labels: np.ndarray,
-        weights: np.ndarray,
-        settings: ContrastiveFineTuning,
-        seed: int,
-        what: str,
-    ) -> Backbone:
+    def once(*given: Any) -> Backbone:
+        backbone, contents, labels, weights, settings, seed, _ = given
         used = settings.model_dump_json(exclude={"self_training"})
         key = (backbone.fingerprint, tuple(contents), tuple(labels), tuple(weights), used, seed)
         if key not in made:
-            made[key] = fine_tune(backbone, contents, labels, weights, settings, seed, what)
+            made[key] = fine_tune(*given)
         return made[key]
 
     with (

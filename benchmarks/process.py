@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import folders, peers
 from benchmarks.folders import DataFolder
-from benchmarks.trained import Trained, measure
+from benchmarks.trained import Trained, cost, score
 from handful import storage
 from handful.parameters import Parameters
 from tasks import start
@@ -17,12 +17,11 @@ def main(parameters: Parameters, task: Path, answer: Path) -> None:
     folder = folders.find(Path(asked["data"]))
     test = folders.test_rows(folder)
     draw, systems = train(parameters, folder, asked["shots"], asked["seed"], asked["systems"])
-    contents, labels = test["content"].tolist(), test["label"].tolist()
-    rows = contents, labels, folders.out_of_scope(folder)
-    records = [
-        {**measure(systems[name], *rows, parameters.evaluate, asked["seed"]), "draw": draw, **_threads()}
-        for name in asked["systems"]
-    ]
+    contents, labels, outside = test["content"].tolist(), test["label"].tolist(), folders.out_of_scope(folder)
+    records = []
+    for name in asked["systems"]:
+        scores = score(systems[name], contents, labels, outside, parameters.evaluate, asked["seed"])
+        records.append({**scores, **cost(systems[name], contents), "draw": draw, **_threads()})
     storage.write_json(records, answer)
 
 
