@@ -83,8 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines: Lines = {step.name: {Path(path).resolve().name: [] for path in asked.data} for step in STEPS}
     failures: list[str] = []
     try:
+        draws = list(fewshot.plan(argparse.Namespace(**vars(asked), systems=["teacher"])))
         values = yaml.safe_load(asked.params.read_text(encoding="utf-8"))
-        for draw in fewshot.plan(argparse.Namespace(**vars(asked), systems=["teacher"])):
+        for draw in draws:
             with _shared():
                 for number, step in enumerate(STEPS):
                     if record := _measure(draw, step, values, asked.out / f"{number}.json", failures):
