@@ -80,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("handful").setLevel(logging.INFO)
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", SHAPES_KEPT)
-    lines: Lines = {step.name: {Path(path).resolve().name: [] for path in asked.data} for step in STEPS}
     failures: list[str] = []
     try:
         draws = list(fewshot.plan(argparse.Namespace(**vars(asked), systems=["teacher"])))
         values = yaml.safe_load(asked.params.read_text(encoding="utf-8"))
+        lines: Lines = {step.name: {draw.folder.name: [] for draw in draws} for step in STEPS}
         for draw in draws:
             with _shared():
                 for number, step in enumerate(STEPS):
@@ -136,7 +136,8 @@ def _measure(draw: fewshot.Job, step: Step, values: Values, out: Path, failures:
         contents, labels = test["content"].tolist(), test["label"].tolist()
         scores = score(systems[step.system], contents, labels, [], asked.evaluate, draw.seed)
     except Exception as error:  # whatever it is: the other lines are to be measured
-        traceback.print_exc()
+        if not isinstance(error, HandfulError):
+            traceback.print_exc()
         failures.append(f"{what}: {error}")
         return None
     record = {**identity, **scores}

@@ -65,36 +65,36 @@ class Nearest:
             embeddings: float32 [m, d], unit vectors.
             surface: [m, features], read as that of the rows.
         """
-        count, said = min(self.count, len(self.known)), [np.empty((0, len(self.classes)), np.float32)]
+        said = [np.empty((0, len(self.classes)), np.float32)]
         with threadpool_limits(1):  # one order of summing on any number of cores
             for start in range(0, len(embeddings), ROWS_AT_ONCE):
                 part = slice(start, start + ROWS_AT_ONCE)
                 rows, alike = self._near(embeddings[part], None if self.surface is None else surface[part])
-                rows, alike = _largest(rows, alike, count)
                 voices = np.exp((alike - 1) / TEMPERATURE)
                 votes = np.einsum("nk,nkc->nc", voices, self._told[rows]) + DOUBT / len(self.classes)
                 said.append(np.asarray(votes / votes.sum(axis=1, keepdims=True), np.float32))
         return np.concatenate(said)
 
     def _near(self, embeddings: np.ndarray, surface: Any) -> tuple[np.ndarray, np.ndarray]:
-        """For each content the rows near it by embedding, and how like it they are; -inf for itself.
+        """For each content the rows nearest it, and how like it they are; -inf for itself.
 
         Returns:
-            int64 and float32 [m, READ, or fewer where not as many are known].
+            int64 and float32 [m, count, or fewer where not as many are known].
         """
         cosines: np.ndarray = embeddings @ self.embeddings.T
         cosines[cosines > ITSELF] = -np.inf
-        every = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
-        rows, alike = _largest(every, cosines, min(max(READ, self.count), cosines.shape[1]))
+        rows = _largest(cosines, max(READ, self.count))
+        alike = np.take_along_axis(cosines, rows, axis=1)
         if surface is not None:
             alike += SURFACE_WEIGHT * _products(normalize(surface), self._surfaces, rows)
-        return rows, alike
+        best = _largest(alike, self.count)
+        return np.take_along_axis(rows, best, axis=1), np.take_along_axis(alike, best, axis=1)
 
 
-def _largest(rows: np.ndarray, alike: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each line the `count` largest in `alike` and what stands in `rows` in their places; both [m, count]."""
-    places = np.argpartition(alike, -count, axis=1)[:, -count:]
-    return np.take_along_axis(rows, places, axis=1), np.take_along_axis(alike, places, axis=1)
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """The places of the largest values of each line, int64 [m, count, or all where there are fewer]."""
+    count = min(count, values.shape[1])
+    return np.argpartition(values, -count, axis=1)[:, -count:]
 
 
 def _products(ours: Any, theirs: Any, rows: np.ndarray) -> np.ndarray:
