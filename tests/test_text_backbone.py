@@ -299,6 +299,34 @@ def test_rows_of_many_lengths_learn_as_they_would_alone_and_short_ones_without_t
     assert asked < 0.7 * copied.collate(texts)["input_ids"].numel()
 
 
+def test_in_bf16_rows_of_more_lengths_are_computed_together(published: Backbone) -> None:
+    copied, parts = published.copy(), []
+    asked = copied.collate(["parcel " * words for words in (1, 29, 2, 12)])
+    copied.module.train().transformer.register_forward_hook(lambda *_: parts.append(None))
+    with torch.no_grad():
+        copied.module(**asked)
+        assert len(parts) == 2
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            copied.module(**asked)
+    assert len(parts) == 3
+
+
+def test_who_learns_drops_out_of_its_states_and_not_of_its_attention(published: Backbone) -> None:
+    parts = published.module.named_modules()
+    rates = {name: part.p for name, part in parts if isinstance(part, torch.nn.Dropout)}
+    of_attention = {name for name in rates if name.endswith("attention.self.dropout")}
+    assert len(of_attention) == 6
+    assert {rates[name] for name in of_attention} == {0.0}
+    assert {rates[name] for name in rates.keys() - of_attention} == {0.1}
+
+
+@pytest.mark.usefixtures("full_precision")
+def test_an_encoder_answers_as_before_once_it_has_stopped_learning(published: Backbone) -> None:
+    copied = published.copy()
+    copied.module.train().eval()
+    assert np.array_equal(embed(copied, TEXTS, cached=False), embed(published, TEXTS, cached=False))
+
+
 @pytest.mark.usefixtures("full_precision")
 def test_a_token_by_itself_is_embedded_as_a_text_of_that_token(published: Backbone) -> None:
     words = ["parcel", "money", "the"]

@@ -17,6 +17,7 @@ from handful import embedding
 from handful.errors import BackboneError, MissingExtraError
 from handful.parameters.learning import ContrastivePretraining, NoPretraining
 from handful.text import hub, ngrams, pretraining
+from handful.text.encoder import Encoder
 from handful.text.parameters import PretrainedBackbone
 from handful.text.templates import readable
 
@@ -31,44 +32,11 @@ WEIGHTS, POOLER = "model.safetensors", "pooler"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model")
 # What a folder may call the ways to pool that are supported; to unit length, all means are the same.
 POOLINGS = {"cls": "cls", "cls_token": "cls"} | dict.fromkeys(["mean", "mean_tokens", "mean_sqrt_len_tokens"], "mean")
+# What configurations call the dropout of attention's weights. Learning without it is as right, and faster on a CPU.
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout")
 POSITIONS = ("position_embeddings", "wpe")  # what encoders call the table of theirs
 LENGTH_STEP = 8
-LENGTH_ALIKE = 16  # tokens within which rows that are learned from share a batch
 LONGEST_NGRAM, MOST_NGRAMS = 5, 16384  # of the surface
-
-
-class Encoder(nn.Module):
-    """A transformer and its pooling (Reimers & Gurevych 2019): from token ids [n, length] to unit vectors."""
-
-    transformer: Any
-
-    def __init__(self, transformer: nn.Module, pooling: str) -> None:
-        super().__init__()
-        self.transformer = transformer
-        self.pooling = pooling
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        if input_ids.is_cuda or not self.training:
-            return self._embedded(input_ids, attention_mask)
-        # Rows that are learned from together differ in length, and on a CPU padding costs as much as content.
-        lengths = attention_mask.sum(1)
-        alike = lengths // LENGTH_ALIKE
-        parts = [torch.nonzero(alike == one).squeeze(1) for one in alike.unique()]
-        longest = [int(lengths[rows].max()) for rows in parts]
-        embedded = [
-            self._embedded(input_ids[rows, :length], attention_mask[rows, :length])
-            for rows, length in zip(parts, longest, strict=True)
-        ]
-        return torch.cat(embedded)[torch.cat(parts).argsort()]
-
-    def _embedded(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        states = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        states = states.float()  # whatever the layers were computed in
-        if self.pooling == "cls":
-            return nn.functional.normalize(states[:, 0], dim=-1)
-        mask = attention_mask.unsqueeze(-1).to(states.dtype)
-        # Unit length makes dividing by the number of tokens unnecessary.
-        return nn.functional.normalize((states * mask).sum(1), dim=-1)
 
 
 class Backbone:
@@ -232,7 +200,7 @@ def _packaged(name: str) -> Path | None:
 
 def _pretrained(folder: Path) -> tuple[Any, Any]:
     # transformers takes a second to import: only when a backbone is really loaded.
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -242,8 +210,10 @@ def _pretrained(folder: Path) -> tuple[Any, Any]:
             # transformers would make a tokenizer that knows no word.
             raise FileNotFoundError(f"it holds none of {', '.join(VOCABULARIES)}")
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config.update(dict.fromkeys((name for name in ATTENTION_DROPOUTS if hasattr(config, name)), 0.0))
         transformer, found = AutoModel.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            folder, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
         # transformers would draw them by chance, anew each time.
         if missing := sorted(name for name in found["missing_keys"] if not name.startswith(POOLER)):
