@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from handful.batches import device
 
-# Tokens within which rows that are learned from are computed together: in bf16 padding is cheap, and each part more is
-# not.
+# By so many tokens rows that are learned from may differ and be computed together. Padding is cheap in bf16, where all
+# but products takes most of the time; at full precision it is not.
 LENGTH_ALIKE, LENGTH_ALIKE_BF16 = 16, 64
 
 
@@ -21,7 +21,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.transformer = transformer
         self.pooling = pooling
-        self.answering = transformer.config._attn_implementation
+        self.answering = transformer.config._attn_implementation  # the best that this transformer has
 
     def train(self, mode: bool = True) -> "Encoder":
         """Of the ways to compute attention a CPU answers fastest by the fused kernel, and learns fastest without."""
@@ -32,7 +32,7 @@ class Encoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         if input_ids.is_cuda or not self.training:
             return self._embedded(input_ids, attention_mask)
-        # Rows that are learned from together differ in length, and on a CPU padding costs like content.
+        # Rows that are learned from together differ in length, and a CPU computes padding like content.
         lengths = attention_mask.sum(1)
         alike = lengths // (LENGTH_ALIKE_BF16 if torch.is_autocast_enabled("cpu") else LENGTH_ALIKE)
         parts = [torch.nonzero(alike == one).squeeze(1) for one in alike.unique()]
