@@ -1,4 +1,4 @@
-"""The pretrained text encoder: where it is found, how a text becomes its input, what comes out."""
+"""The pretrained text encoder: where it is found, and how a text becomes its input."""
 
 import copy
 import hashlib
