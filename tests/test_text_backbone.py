@@ -320,10 +320,14 @@ def test_who_learns_drops_out_of_its_states_and_not_of_its_attention(published: 
     assert {rates[name] for name in rates.keys() - of_attention} == {0.1}
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU learns by the fused kernel, too")
 @pytest.mark.usefixtures("full_precision")
-def test_an_encoder_answers_as_before_once_it_has_stopped_learning(published: Backbone) -> None:
+def test_a_cpu_learns_without_the_fused_kernel_and_answers_by_it_again_afterwards(published: Backbone) -> None:
     copied = published.copy()
-    copied.module.train().eval()
+    copied.module.train()
+    assert copied.module.transformer.config._attn_implementation == "eager"
+    copied.module.eval()
+    assert copied.module.transformer.config._attn_implementation == "sdpa"
     assert np.array_equal(embed(copied, TEXTS, cached=False), embed(published, TEXTS, cached=False))
 
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from handful.batches import device
 
-# By so many tokens rows that are learned from may differ and be computed together. Padding is cheap in bf16, where all
-# but products takes most of the time; at full precision it is not.
+# Rows that are learned from are computed together if their lengths lie within so many tokens. In bf16 products are
+# cheap, padding with them, and each part more is dear; at full precision it is the other way round.
 LENGTH_ALIKE, LENGTH_ALIKE_BF16 = 16, 64
 
 
